@@ -1,0 +1,268 @@
+"""What happens in a session: entries, which are kept, and deltas, which are only shown."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from treadle.agent.messages import Message, Usage
+from treadle.tools.contract import Frozen, ToolCall, ToolResult, ToolSpec
+
+FORMAT = 1
+"""The version of the session file that this program writes."""
+
+Mode: TypeAlias = Literal["plan", "ask", "edit", "auto", "yolo"]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+LimitName: TypeAlias = Literal["steps", "tool_calls", "tokens", "cost", "time", "loop", "output_length"]
+OutcomeName: TypeAlias = Literal["done", "usage", "failed", "limit", "denied", "cancelled"]
+
+
+class Sampling(Frozen):
+    """How a model picks its tokens. None leaves it to the provider; 0 is a value."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    top_logprobs: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Settings(Frozen):
+    """What a step is asked with, beside the conversation."""
+
+    mode: Mode = "ask"
+    effort: Effort | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: str | None = None
+    max_output: int | None = None
+    """Tokens of one reply; None leaves it to the model's row."""
+    sampling: Sampling = Sampling()
+
+
+class Prefix(Frozen):
+    """What every request of an epoch begins with, as it was rendered when the epoch began."""
+
+    system: tuple[str, ...]
+    tools: tuple[ToolSpec, ...]
+
+
+class SessionOpened(Frozen):
+    """The first entry. Begins the first epoch."""
+
+    type: Literal["session_opened"] = "session_opened"
+    version: int = FORMAT
+    session: str
+    workspace: str
+    """Absolute path of the folder worked on."""
+    commit: str | None = None
+    """What HEAD was; None outside a repository."""
+    model: str
+    """VENDOR/MODEL."""
+    prefix: Prefix
+    settings: Settings = Settings()
+
+
+class MessageAdded(Frozen):
+    type: Literal["message_added"] = "message_added"
+    message: Message
+
+
+class CallStarted(Frozen):
+    """A call was let through and begins. Without a `CallFinished` it was cut off and may have had effects."""
+
+    type: Literal["call_started"] = "call_started"
+    call: ToolCall
+    parent_call: str | None = None
+    """The call of a tool that made this one; None for a call of the model."""
+
+
+class CallFinished(Frozen):
+    type: Literal["call_finished"] = "call_finished"
+    result: ToolResult
+    seconds: float = 0.0
+    parent_call: str | None = None
+
+
+class PermissionResolved(Frozen):
+    """What was said of a call that needed a decision, and by whom."""
+
+    type: Literal["permission_resolved"] = "permission_resolved"
+    call_id: str
+    tool: str
+    access: str
+    """One line for people."""
+    granted: bool
+    by: Literal["rule", "mode", "user", "command", "headless"]
+    reason: str = ""
+
+
+class SettingsChanged(Frozen):
+    """From here on steps are asked with these. The prefix stays as it is."""
+
+    type: Literal["settings_changed"] = "settings_changed"
+    settings: Settings
+
+
+class ModelChanged(Frozen):
+    """Another model answers from here on. Begins an epoch."""
+
+    type: Literal["model_changed"] = "model_changed"
+    model: str
+    prefix: Prefix
+
+
+class ToolsChanged(Frozen):
+    """A source of tools came or went. The prefix stays; a notice at the tail says what is new."""
+
+    type: Literal["tools_changed"] = "tools_changed"
+    source: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Compacted(Frozen):
+    """Room was made. Begins an epoch."""
+
+    type: Literal["compacted"] = "compacted"
+    summary: str
+    keep_from: str | None
+    """Id of the first entry still sent in full; None when none is."""
+
+
+class HistoryRepaired(Frozen):
+    """A provider would not take the history as it was; these entries are left out from here on. Begins an epoch."""
+
+    type: Literal["history_repaired"] = "history_repaired"
+    reason: str
+    dropped: tuple[str, ...] = ()
+
+
+class Rewound(Frozen):
+    """The user went back: what follows continues from its parent, not from the line before it."""
+
+    type: Literal["rewound"] = "rewound"
+    left: str
+    """Id of the entry that was the head."""
+
+
+class TurnEnded(Frozen):
+    """The last entry of every turn, on every way out."""
+
+    type: Literal["turn_ended"] = "turn_ended"
+    outcome: OutcomeName
+    limit: LimitName | None = None
+    error: str | None = None
+    steps: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    """None when the model's price is not known."""
+
+
+Body: TypeAlias = Annotated[
+    SessionOpened
+    | MessageAdded
+    | CallStarted
+    | CallFinished
+    | PermissionResolved
+    | SettingsChanged
+    | ModelChanged
+    | ToolsChanged
+    | Compacted
+    | HistoryRepaired
+    | Rewound
+    | TurnEnded,
+    Field(discriminator="type"),
+]
+
+
+class Entry(Frozen):
+    """One line of a session file. Entries form a tree: a fork shares its parent's past."""
+
+    id: str
+    parent: str | None
+    """None for the first entry."""
+    prev: str | None
+    """Sha256, in hex, of the parent's exact line bytes without the line end; None for the first entry."""
+    at: datetime
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """More of a call that is being written. `id` and `name` are known as soon as its first delta."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostedDelta:
+    """A tool that the provider runs moved on."""
+
+    kind: str
+    state: str
+
+
+StreamDelta: TypeAlias = TextDelta | ReasoningDelta | CallDelta | HostedDelta
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """A request failed and is made again after a wait; what was shown of its reply no longer counts."""
+
+    reason: str
+    seconds: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgress:
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionAsked:
+    call: ToolCall
+    access: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something the user should know, once."""
+
+    text: str
+
+
+Delta: TypeAlias = StreamDelta | StepStarted | RetryScheduled | CallProgress | PermissionAsked | Noted
+Event: TypeAlias = Entry | Delta
+Show: TypeAlias = Callable[[Delta], Awaitable[None]]
+Keep: TypeAlias = Callable[..., Awaitable[None]]
+"""Append bodies to the log, all with one write, and show the entries."""
