@@ -1,0 +1,21 @@
+"""The program's front door: `treadle` and `python -m treadle.agent`."""
+
+from __future__ import annotations
+
+import sys
+
+from treadle.agent import __version__
+
+
+def main() -> None:
+    """Run the command line; `--version` alone is answered before anything else is loaded."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        sys.stdout.write(f"treadle {__version__}\n")
+        return
+    from treadle.agent.frontends.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()
