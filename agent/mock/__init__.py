@@ -1,0 +1,1 @@
+"""A provider over HTTP that says what a script tells it to."""

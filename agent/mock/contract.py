@@ -1,0 +1,122 @@
+"""What a face reads from a request and what it is given to say, in no API's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.check import Refused
+from treadle.agent.mock.jsontext import Json, JsonObject
+from treadle.agent.mock.script import Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A tool that the client runs."""
+
+    name: str
+    schema: Json
+    """The JSON Schema of its arguments."""
+    freeform: bool = False
+    """Its arguments are text, not an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A valid request."""
+
+    body: JsonObject
+    model: str
+    stream: bool
+    key: str
+    """What tells conversations apart: the cache key, or else a digest of the first user message."""
+    replies: int
+    """Assistant replies in the conversation, which is the step to serve."""
+    last_result: str | None
+    """The text of the newest tool result; None before the first."""
+    tools: tuple[Offered, ...]
+    wants_call: bool
+    """A tool may be called, and none was since the user last spoke."""
+    forced: str | None
+    """The tool that must be called; None leaves the choice."""
+    schema: Json
+    """What an answer must look like: a JSON Schema, `{}` for any object, None for plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A tool call in a reply."""
+
+    id: str
+    name: str
+    arguments: str
+    freeform: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens. `input` is everything sent: it includes `cached` and `written`; `output` includes `reasoning`."""
+
+    input: int
+    cached: int
+    written: int
+    written_long: int
+    """Of `written`, what was written for an hour."""
+    output: int
+    reasoning: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model says."""
+
+    id: str
+    """Unlike that of any other reply of this server."""
+    created: int
+    """Seconds since 1970."""
+    model: str
+    reasoning: str
+    text: str
+    calls: tuple[Said, ...]
+    finish: Finish
+    usage: Usage
+
+
+class Face(Protocol):
+    """One API's requests, replies and errors. Faces keep no state."""
+
+    path: str
+    max_body: int
+    """Bytes of the largest body that is read."""
+    request_id: str
+    """The header that names a request."""
+
+    def admit(self, headers: Mapping[str, str]) -> None:
+        """Check what the headers (lower-case names) must say. Raises Refused."""
+        ...
+
+    def read(self, body: Json) -> Asked:
+        """Check a request as the API does. Raises Refused."""
+        ...
+
+    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
+        """Count the request's tokens and enter what it leaves in the cache."""
+        ...
+
+    def whole(self, asked: Asked, reply: Reply) -> bytes:
+        """The body of a reply that is not streamed."""
+        ...
+
+    def events(self, asked: Asked, reply: Reply) -> list[bytes]:
+        """The events of a streamed reply, framed; the last one ends it."""
+        ...
+
+    def error(self, refused: Refused) -> bytes:
+        """The body of an error."""
+        ...
+
+    def stream_error(self, given: JsonObject, *, framed: bool) -> bytes:
+        """An error under HTTP 200: an event in a stream, or a whole body."""
+        ...
