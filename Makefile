@@ -19,7 +19,7 @@ demo: .venv/.runtime ## the main job on an embedded task and a scripted model: n
 	@$(BIN)/treadle demo
 
 test: .venv/.dev ## every test that needs neither root, Docker, npm nor a registry, with coverage
-	$(BIN)/pytest -n $(JOBS) --maxprocesses 8 -m "not real and not soak and not live" \
+	$(BIN)/pytest -n $(JOBS) --maxprocesses 8 -m "not real and not soak and not live" --inline-snapshot=disable \
 		--cov --cov-report=term --cov-fail-under=90
 	$(BIN)/coverage report --include='$(PURE)' --fail-under=100
 
