@@ -30,14 +30,14 @@ _LONGEST = 1000
 _CODES: Final[Mapping[type[ProviderError], str]] = {
     QuotaExhausted: """insufficient_quota billing_hard_limit_reached credit_balance_exhausted billing_error
         organization_spend_limit_exceeded project_spend_limit_exceeded organization_usage_limit_exceeded
-        payment_required insufficient_balance exceeded_current_quota_error quota_exceeded
+        payment_required enforced_spend_limit_reached insufficient_balance exceeded_current_quota_error quota_exceeded
         1113 1304 1308 1309 1310 1311 1313 1314 1315 1316 1317 1318 1319 1320 1321""",
     Busy: """rate_limit_exceeded rate_limit_error rate_limit_reached_error too_many_requests server_is_overloaded
         slow_down service_unavailable server_error api_error overloaded_error overloaded engine_overloaded_error
-        timeout_error timeout internal_error internal_server_error provider_unavailable
+        timeout_error timeout conflict_error ramp_limit_exceeded internal_error internal_server_error provider_unavailable
         UNAVAILABLE INTERNAL DEADLINE_EXCEEDED ABORTED 1120 1230 1234 1302 1303 1305 1312""",
     ContextOverflow: "context_length_exceeded context_window_exceeded string_above_max_length 1261",
-    RequestTooLarge: "request_too_large payload_too_large",
+    RequestTooLarge: "request_too_large payload_too_large request_body_too_large_after_decoding",
     ContentBlocked: """content_filter content_policy_violation ResponsibleAIPolicyViolation moderation_blocked
         content_filtered 1301""",
     AuthFailed: """invalid_api_key authentication_error permission_error permission_denied invalid_authentication_error
@@ -54,14 +54,21 @@ _BY_MESSAGE: Final[tuple[tuple[type[ProviderError], re.Pattern[str]], ...]] = tu
             ContextOverflow,
             r"maximum context length|context[ _]length[ _]exceeded|prompt is too long|exceeds? the (?:model'?s )?"
             r"(?:maximum )?context|context window|input token count.{0,40}exceeds|too many tokens in|input is too long|"
-            r"exceeds the available context size|longer than the model'?s context|maximum prompt length",
+            r"exceeds the available context size|exceed context limit|longer than the model'?s context|maximum prompt length",
         ),
         (QuotaExhausted, r"PerDay|credit balance is too low|insufficient (?:balance|credits)|exceeded your current quota"),
-        (StaleState, r"previous response .{0,80}not found|container .{0,80}expired|signature in thinking block|thought.?signature"),
+        (
+            StaleState,
+            r"previous response .{0,80}not found|container (?:not found|.{0,80}expired)|signature`? in `?thinking`? block|"
+            r"thought.?signature|bound to a different conversation|blocks? .{0,80}cannot be modified",
+        ),
+        (ContentBlocked, r"blocked by content filtering"),
         (AuthFailed, r"API key not valid|incorrect api key|invalid api key"),
         (QuotaExhausted, r"billing (?:is )?(?:not |account )?(?:enabled|active|disabled)"),
     )
 )  # fmt: skip
+# Where the code says less than the message beside it.
+_LESS_TELLING: Final = ((Busy, QuotaExhausted), (NotFound, StaleState))
 _BY_STATUS: Final[Mapping[int, type[ProviderError]]] = {
     401: AuthFailed,
     402: QuotaExhausted,
@@ -152,7 +159,7 @@ def _kind(fault: _Fault, status: int) -> type[ProviderError]:
     by_message = next((kind for kind, pattern in _BY_MESSAGE if pattern.search(fault.message)), None)
     for code in fault.codes:
         kind = _BY_CODE.get(code)
-        if kind is not None and not (kind is Busy and by_message is QuotaExhausted):
+        if kind is not None and (kind, by_message) not in _LESS_TELLING:
             return kind
     if by_message is not None and status not in {401, 408} and status < 500:
         return by_message
@@ -189,14 +196,17 @@ def _fault(data: Any) -> _Fault:
         message = f"{message}: {extra['raw']} ({extra.get('provider_name') or 'upstream'})"
     return _Fault(
         message[:_LONGEST],
-        _codes(_object(inner.get("innererror"))) + _codes(extra) + _codes(inner),
+        _codes(_object(inner.get("innererror")))
+        + _codes(_object(inner.get("details")))
+        + _codes(extra)
+        + _codes(inner),
         _message_wait(message, inner),
         flagged=bool(extra.get("flagged_input")),
     )
 
 
 def _codes(data: JsonObject) -> tuple[str, ...]:
-    found = (data.get(key) for key in ("code", "error_type", "status", "type", "reason"))
+    found = (data.get(key) for key in ("code", "error_code", "error_type", "status", "type", "reason"))
     return tuple(str(code) for code in found if isinstance(code, str | int) and code not in {"", "error"})
 
 
