@@ -6,7 +6,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The modules that are pure: no branch of them may stay unseen by the tests.
 PURE := agent/messages.py,agent/events.py,agent/log.py,agent/context.py,agent/limits.py,agent/step.py,agent/loop.py,$\
 	agent/providers/wires/*,sandbox/policy.py
-export PYTHONWARNDEFAULTENCODING = 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
