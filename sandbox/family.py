@@ -1,0 +1,118 @@
+"""The processes that one command left running, found in /proc."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+
+MARK = "TREADLE_CALL"
+"""Environment variable that every process of a command inherits; its value holds the command's token."""
+
+_BRIEF = 1.0
+"""Seconds in which process ids surely do not wrap around."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One line of the process table."""
+
+    pid: int
+    parent: int
+    session: int
+    state: str
+    started: int
+    """Clock ticks after boot; with the pid it names a process for good."""
+
+    @property
+    def dead(self) -> bool:
+        return self.state in {"Z", "X"}
+
+
+@dataclass(slots=True)
+class Family:
+    """A command's leader and all that descends from it, also what left its session and lost its parent.
+
+    Orphans come back to us (`syscalls.adopt_orphans`). One is this command's when it is in the leader's session,
+    was seen below it before, or still has the mark in its environment. Only a process that does all of clearing
+    its environment, leaving the session and outliving its parent escapes; in a PID namespace not even that.
+    """
+
+    leader: int
+    token: str
+    began: float = field(default_factory=monotonic)
+    _seen: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+
+    def living(self) -> list[Member]:
+        """Who is still running, parents before children. Reaps those who ended and are ours to reap."""
+        table = {member.pid: member for member in map(_member, self._candidates()) if member is not None}
+        me = os.getpid()
+        level = [
+            one for one in table.values() if one.pid == self.leader or (one.parent == me and self._ours(one))
+        ]
+        members: list[Member] = []
+        while level:
+            members += level
+            parents = {member.pid for member in level}
+            level = [one for one in table.values() if one.parent in parents and one.pid not in parents]
+        self._seen.update((member.pid, member.started) for member in members)
+        for member in members:
+            if member.dead and member.parent == me and member.pid != self.leader:
+                with suppress(ChildProcessError):
+                    os.waitpid(member.pid, os.WNOHANG)
+        return [member for member in members if not member.dead]
+
+    def signal(self, number: signal.Signals, shields: int = 0) -> bool:
+        """Signal everyone, except the first `shields` who only confine the others. False when nobody is left."""
+        members = self.living()
+        if members and members[0].pid == self.leader:
+            members = members[shields:]
+        for member in members:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(member.pid, number)
+        return bool(members)
+
+    def _candidates(self) -> Iterable[int]:
+        with os.scandir("/proc") as entries:
+            pids = [int(entry.name) for entry in entries if entry.name.isdigit()]
+        if monotonic() - self.began < _BRIEF and _last_pid() >= self.leader:
+            return [pid for pid in pids if pid >= self.leader]
+        return pids
+
+    def _ours(self, member: Member) -> bool:
+        if member.session == self.leader or (member.pid, member.started) in self._seen:
+            return True
+        return self.token.encode() in (_read(f"/proc/{member.pid}/environ") or b"")
+
+
+def _member(pid: int) -> Member | None:
+    stat = _read(f"/proc/{pid}/stat")
+    if not stat:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()  # proc_pid_stat(5); the name may hold anything
+    return Member(pid, int(fields[1]), int(fields[3]), fields[0].decode(), int(fields[19]))
+
+
+def _last_pid() -> int:
+    """The id that was given out last in our namespace; 0 when unknown."""
+    return int((_read("/proc/loadavg") or b"0").split()[-1])
+
+
+def _read(path: str) -> bytes | None:
+    """Return what a file of /proc holds, up to the longest environment; None when its process is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        parts: list[bytes] = []
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,260 @@
+"""Files of this machine: reads that skip secrets, writes that cannot leave their folders."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import TypeVar
+
+from anyio import to_thread
+
+from treadle.sandbox.contract import ChangedOnDisk, FileInfo, OutsideWorkspace, Version
+from treadle.sandbox.masks import Masks
+from treadle.sandbox.paths import inside
+
+_INLINE = 256 * 1024
+"""Bytes up to which work is done at once; more goes to a thread."""
+_CHUNK = 1 << 20
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+T = TypeVar("T")
+
+
+class HostFiles:
+    """The user's own files. Writes stay in `roots` and out of every `.git`.
+
+    Links are resolved once; from the root down each folder is then opened by its name alone, refusing links, so
+    a folder that is swapped for a link meanwhile is an error and never a way out. This needs no openat2(2).
+    """
+
+    def __init__(self, roots: tuple[str, ...], masks: Masks) -> None:
+        self._roots = roots
+        self._masks = masks
+
+    async def info(self, path: str) -> FileInfo:
+        return _info(path, path)
+
+    async def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
+        with self._open(path) as (descriptor, length):
+            wanted = max(0, length - start) if size is None else size
+            return await _somewhere(min(wanted, length), _read, descriptor, start, size)
+
+    async def version(self, path: str) -> Version | None:
+        try:
+            with self._open(path) as (descriptor, length):
+                return await _somewhere(length, _version, descriptor)
+        except FileNotFoundError:
+            return None
+
+    async def write(self, path: str, data: bytes, *, expect: Version | None) -> Version:
+        size = max(len(data), expect.size if expect else 0)
+        return await _somewhere(size, self._write, path, data, expect)
+
+    async def list(self, path: str) -> Sequence[FileInfo]:
+        return await to_thread.run_sync(self._list, path)
+
+    def _list(self, path: str) -> Sequence[FileInfo]:
+        real = os.path.realpath(path)
+        if self._masks.hide(real):
+            raise PermissionError(errno.EACCES, "hidden from tools because it holds secrets", path)
+        with os.scandir(real) as entries:
+            names = sorted(entry.name for entry in entries)
+        return [_info(str(Path(real, name)), str(Path(path, name))) for name in names]
+
+    @contextmanager
+    def _open(self, path: str) -> Generator[tuple[int, int]]:
+        """Open a regular file for reading; gives its descriptor and its length."""
+        _refuse_special(path, Path(path).stat().st_mode)
+        descriptor = os.open(path, _READ)
+        try:
+            status = os.fstat(descriptor)
+            _refuse_special(path, status.st_mode)
+            # What was really opened, whatever happened to the links on the way.
+            if self._masks.hide(str(Path(f"/proc/self/fd/{descriptor}").readlink())):
+                raise PermissionError(errno.EACCES, "hidden from tools because it holds secrets", path)
+            yield descriptor, status.st_size
+        finally:
+            os.close(descriptor)
+
+    def _write(self, path: str, data: bytes, expect: Version | None) -> Version:
+        real = Path(os.path.realpath(path))
+        root = next((root for root in map(os.path.realpath, self._roots) if inside(str(real), (root,))), None)
+        if root is None or str(real) == root:
+            raise OutsideWorkspace(
+                f"{path} is outside the folders that may be written: {', '.join(self._roots)}"
+            )
+        if self._masks.hide(str(real)):
+            raise OutsideWorkspace(f"{path} is hidden from tools because it holds secrets.")
+        steps = real.relative_to(root).parts
+        if any(step.lower() == ".git" for step in steps):
+            raise OutsideWorkspace(f"{path} is inside .git, which file tools do not write.")
+        with _folder(root, steps[:-1], path) as folder:
+            return _replace(folder, steps[-1], data, expect, path)
+
+
+@contextmanager
+def _folder(root: str, steps: Sequence[str], path: str) -> Generator[int]:
+    """Open the folder below `root`, making what is missing, one name at a time."""
+    current = os.open(root, _FOLDER)
+    try:
+        for step in steps:
+            below = _enter(current, step, path)
+            os.close(current)
+            current = below
+        yield current
+    finally:
+        os.close(current)
+
+
+def _enter(folder: int, name: str, path: str) -> int:
+    try:
+        return os.open(name, _FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
+        made = os.open(name, _FOLDER, dir_fd=folder)
+        _give(made, os.fstat(folder))
+        return made
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(name, folder):
+            raise OutsideWorkspace(f"{path} turned into a link while it was opened.") from error
+        raise
+
+
+def _replace(folder: int, name: str, data: bytes, expect: Version | None, path: str) -> Version:
+    """Write beside, then take the file's place in one step."""
+    old = _old(folder, name, path)
+    before = _version(old) if old is not None else None
+    try:
+        if (before and (before.sha256, before.size)) != (expect and (expect.sha256, expect.size)):
+            raise ChangedOnDisk(_change(path, before, expect))
+        temporary = f".treadle-{token_hex(6)}.tmp"
+        descriptor = os.open(temporary, _NEW, 0o666, dir_fd=folder)
+        try:
+            _fill(descriptor, data)
+            _dress(descriptor, old, folder)
+            os.fsync(descriptor)
+            version = Version(hashlib.sha256(data).hexdigest(), len(data), os.fstat(descriptor).st_mtime_ns)
+            _place(folder, temporary, name, new=old is None)
+        except FileExistsError as error:
+            raise ChangedOnDisk(f"{path} was made by someone else meanwhile.") from error
+        finally:
+            os.close(descriptor)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+        return version
+    finally:
+        if old is not None:
+            os.close(old)
+
+
+def _old(folder: int, name: str, path: str) -> int | None:
+    try:
+        _refuse_special(path, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+
+
+def _change(path: str, before: Version | None, expect: Version | None) -> str:
+    if before is None:
+        return f"{path} does not exist any more."
+    if expect is None:
+        return f"{path} exists already."
+    return f"{path} has changed since it was read."
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    """Write everything: a full disk first shows as a short write, then as an error."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _dress(descriptor: int, old: int | None, folder: int) -> None:
+    """Give the new file its predecessor's owner, mode and attributes; a first one gets its folder's owner."""
+    if old is None:
+        _give(descriptor, os.fstat(folder))
+        return
+    before = os.fstat(old)
+    _give(descriptor, before)
+    with suppress(PermissionError):
+        os.fchown(descriptor, -1, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+    with suppress(OSError):
+        for name in os.listxattr(old):
+            os.setxattr(descriptor, name, os.getxattr(old, name))
+
+
+def _give(descriptor: int, owner: os.stat_result) -> None:
+    """As root, hand a file to whoever owns the workspace, not to root."""
+    if os.geteuid() == 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _place(folder: int, temporary: str, name: str, *, new: bool) -> None:
+    """Rename; a file that must be new is linked instead, which fails when another was faster."""
+    if new:
+        try:
+            os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            return
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:  # no hard links here
+                raise
+    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _read(descriptor: int, start: int, size: int | None) -> bytes:
+    parts: list[bytes] = []
+    while size is None or size > 0:
+        part = os.pread(descriptor, _CHUNK if size is None else min(size, _CHUNK), start)
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+        size = None if size is None else size - len(part)
+    return b"".join(parts)
+
+
+def _version(descriptor: int) -> Version:
+    digest, size = hashlib.sha256(), 0
+    while part := os.pread(descriptor, _CHUNK, size):
+        digest.update(part)
+        size += len(part)
+    return Version(digest.hexdigest(), size, os.fstat(descriptor).st_mtime_ns)
+
+
+def _info(real: str, path: str) -> FileInfo:
+    """Describe what is at `real`; a link that leads nowhere counts as other."""
+    try:
+        status = Path(real).stat()
+    except OSError:
+        status = Path(real).lstat()
+    kind = "file" if stat.S_ISREG(status.st_mode) else "folder" if stat.S_ISDIR(status.st_mode) else "other"
+    return FileInfo(path, kind, status.st_size, status.st_mtime_ns)
+
+
+def _refuse_special(path: str, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "neither a file nor a folder (a pipe, socket, link or device)", path)
+
+
+def _is_link(name: str, folder: int) -> bool:
+    return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+async def _somewhere(size: int, work: Callable[..., T], *arguments: object) -> T:
+    """Do small work at once and big work in a thread."""
+    if size <= _INLINE:
+        return work(*arguments)
+    return await to_thread.run_sync(work, *arguments)

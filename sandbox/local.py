@@ -1,0 +1,19 @@
+"""Commands without a sandbox: level "none"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from treadle.sandbox.contract import Command, Profile
+from treadle.sandbox.environment import child_environment
+from treadle.sandbox.processes import HostProcesses, Launch, limited
+
+
+def local_processes(host: Mapping[str, str]) -> HostProcesses:
+    """Run commands with all that the user may do. `host` is the environment that treadle was started with."""
+
+    def wrap(command: Command, profile: Profile) -> Launch:
+        env = {**child_environment(host, profile.env_grants), **command.env}
+        return Launch(limited(command.argv, profile.limits), command.cwd, env)
+
+    return HostProcesses("none", wrap, guard=True)

@@ -1,0 +1,286 @@
+"""Commands as child processes of ours: start, follow, end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import termios
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from fcntl import ioctl
+from pathlib import Path
+from secrets import token_hex
+from time import monotonic
+
+import anyio
+
+from treadle.sandbox.contract import Command, Level, ProcessGone, ProcessLimits, Profile, SandboxError
+from treadle.sandbox.family import MARK, Family
+from treadle.sandbox.syscalls import adopt_orphans
+
+_CHUNK = 1 << 16
+_SETTLE = 0.1
+"""Seconds that output is still awaited from others after the leader ended."""
+_LEAVE_GRACE = 1.0
+_KILL_ROUNDS, _KILL_PAUSE = 200, 0.005
+_GUARD = (
+    "trap '' INT TERM HUP; read -r _; n=0; "
+    'while [ $n -lt 3 ]; do n=$((n+1)); for p in $(grep -alF "$0" /proc/[0-9]*/environ 2>/dev/null); do '
+    "p=${p#/proc/}; kill -9 ${p%/environ} 2>/dev/null && n=0; done; sleep 0.1; done"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What is really executed for a command."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    shields: int = 0
+    """How many processes, from the leader down, only confine the command and are not asked to end."""
+    owner: tuple[int, int] | None = None
+    """User and group to become first; None keeps ours."""
+
+
+def limited(argv: tuple[str, ...], limits: ProcessLimits) -> tuple[str, ...]:
+    """Put prlimit(1) in front when there is something to limit."""
+    options = (
+        ("--nproc", limits.processes),
+        ("--fsize", limits.file_bytes),
+        ("--as", limits.memory_bytes),
+    )
+    flags = tuple(f"{name}={value}" for name, value in options if value is not None)
+    return ("prlimit", *flags, "--", *argv) if flags else argv
+
+
+class HostProcess:
+    """A running command on this machine."""
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], out: int, stdin: int | None, family: Family, shields: int
+    ) -> None:
+        self._popen = popen
+        self._pidfd = os.pidfd_open(popen.pid)
+        self._output = _Output(out, self._pidfd)
+        self._stdin = stdin
+        self._family = family
+        self._shields = shields
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def output(self) -> AsyncIterator[bytes]:
+        return self._output
+
+    async def send(self, data: bytes) -> None:
+        if self._stdin is None:
+            raise ProcessGone("This command was started without standard input.")
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(self._stdin, left) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._stdin)
+            except BrokenPipeError as error:
+                raise ProcessGone("The command does not read its input any more.") from error
+
+    async def wait(self) -> int:
+        if self._popen.returncode is not None:
+            return self._popen.returncode
+        # Every waiter watches a descriptor of its own: an event loop takes one watcher for each.
+        watch = os.dup(self._pidfd)
+        try:
+            await anyio.wait_readable(watch)
+        finally:
+            os.close(watch)
+        return _exit_code(self.pid)
+
+    async def stop(self, grace: float = 2.0) -> None:
+        if not self._family.signal(signal.SIGTERM, self._shields):
+            return
+        with anyio.move_on_after(grace):
+            await self._gone()
+            return
+        for _ in range(_KILL_ROUNDS):
+            if not self._family.signal(signal.SIGKILL):
+                return
+            await anyio.sleep(_KILL_PAUSE)
+
+    async def close(self) -> None:
+        """End what is left and free everything. Not to be cancelled."""
+        try:
+            await self.stop(_LEAVE_GRACE)
+        finally:
+            self._output.close()
+            if self._stdin is not None:
+                os.close(self._stdin)
+            os.close(self._pidfd)
+            self._popen.poll()
+
+    async def _gone(self) -> None:
+        await self.wait()
+        pause = 0.001
+        while self._family.living():
+            await anyio.sleep(pause)
+            pause = min(2 * pause, 0.05)
+
+
+class _Output:
+    """Reads the pipe until it ends, or until its leader has ended and the others had a moment."""
+
+    def __init__(self, pipe: int, pidfd: int) -> None:
+        self._pipe = pipe
+        self._either = select.epoll()
+        self._either.register(pipe, select.EPOLLIN)
+        self._either.register(pidfd, select.EPOLLIN)
+        self._pidfd = pidfd
+        self._deadline: float | None = None
+        """When to stop reading; None while the leader runs."""
+        self._owed = 0
+        """Bytes that were in the pipe when the leader was seen to have ended."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            if self._deadline is not None and self._owed <= 0 and monotonic() >= self._deadline:
+                raise StopAsyncIteration
+            try:
+                data = os.read(self._pipe, _CHUNK)
+            except BlockingIOError:
+                await self._more()
+                continue
+            if not data:
+                raise StopAsyncIteration
+            self._owed -= len(data)
+            return data
+
+    async def _more(self) -> None:
+        """Wait for bytes, for the end of the leader, or for the end of the moment after it."""
+        if self._deadline is not None:
+            self._owed = 0
+            with anyio.move_on_at(anyio.current_time() + self._deadline - monotonic()):
+                await anyio.wait_readable(self._pipe)
+            return
+        await anyio.wait_readable(self._either.fileno())
+        if any(descriptor == self._pidfd for descriptor, _ in self._either.poll(0)):
+            self._deadline = monotonic() + _SETTLE
+            waiting = array("i", [0])
+            ioctl(self._pipe, termios.FIONREAD, waiting)
+            self._owed = waiting[0]
+
+    def close(self) -> None:
+        anyio.notify_closing(self._pipe)
+        anyio.notify_closing(self._either.fileno())
+        self._either.close()
+        os.close(self._pipe)
+
+
+class HostProcesses:
+    """Runs commands as children of this process, dressed by `wrap`."""
+
+    def __init__(self, level: Level, wrap: Callable[[Command, Profile], Launch], *, guard: bool) -> None:
+        """Prepare to start commands. With `guard`, a small shell ends them should we be killed."""
+        adopt_orphans()
+        self._level: Level = level
+        self._wrap = wrap
+        self._token = token_hex(8)
+        self._guard = _Guard(self._token) if guard else None
+
+    @property
+    def level(self) -> Level:
+        return self._level
+
+    @asynccontextmanager
+    async def spawn(
+        self, command: Command, profile: Profile, *, stdin: bool = False
+    ) -> AsyncGenerator[HostProcess]:
+        launch = self._wrap(command, profile)
+        with self._guard.watch() if self._guard else nullcontext():
+            process = _start(launch, f"{self._token}.{token_hex(4)}", stdin=stdin)
+            try:
+                yield process
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await process.close()
+
+
+class _Guard:
+    """Ends what is marked with the token once we are gone, however we went: its input ends with us.
+
+    It lives while a command does, so that nothing outlives an orderly end either.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._commands = 0
+
+    @contextmanager
+    def watch(self) -> Generator[None]:
+        if self._commands == 0:
+            self._popen = subprocess.Popen(
+                ("/bin/sh", "-c", _GUARD, self._token),
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._commands += 1
+        try:
+            yield
+        finally:
+            self._commands -= 1
+            if self._commands == 0:
+                self._popen.kill()
+                self._popen.communicate()
+
+
+def _exit_code(pid: int) -> int:
+    """Read how a process ended without reaping it: its pid stays its own until everything below it is gone."""
+    status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert status is not None
+    return status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
+
+
+def _start(launch: Launch, token: str, *, stdin: bool) -> HostProcess:
+    if not Path(launch.cwd).is_dir():
+        raise SandboxError(f"The working folder {launch.cwd} does not exist any more.")
+    out, out_end = os.pipe()
+    in_end, into = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
+    user, group = launch.owner or (None, None)
+    try:
+        popen = subprocess.Popen(
+            launch.argv,
+            cwd=launch.cwd,
+            # A treadle inside a command keeps the marks of those outside it.
+            env={**launch.env, MARK: f"{launch.env.get(MARK, '')}:{token}"},
+            stdin=in_end,
+            stdout=out_end,
+            stderr=out_end,
+            start_new_session=True,
+            user=user,
+            group=group,
+            extra_groups=None if launch.owner is None else (),
+        )
+    except OSError as error:
+        os.close(out)
+        if into is not None:
+            os.close(into)
+        raise SandboxError(f"Cannot start {launch.argv[0]}: {error.strerror}.") from error
+    finally:
+        os.close(out_end)
+        os.close(in_end)
+    for end in (out, into):
+        if end is not None:
+            os.set_blocking(end, False)
+    return HostProcess(popen, out, into, Family(popen.pid, token), launch.shields)
