@@ -39,7 +39,7 @@ class Player:
         step = _scripted(self.script, asked.replies)
         if step.when is not None:
             _expect(step.when.last_result, asked)
-        at = (asked.key, min(asked.replies, len(self.script.steps)))
+        at = (asked.key, min(asked.replies, len(self.script.steps) - 1))
         attempt = self._attempts.get(at, 0)
         fault = step.faults[attempt] if attempt < len(step.faults) else None
         if fault is not None:

@@ -36,8 +36,9 @@ def _sample(schema: Json, root: Mapping[str, Json], depth: int) -> Json:
 
 
 def _by_type(rules: Mapping[str, Json], root: Mapping[str, Json], depth: int) -> Json:
-    kind = rules.get("type")
-    match kind[0] if isinstance(kind, list) and kind else kind:
+    kinds = rules.get("type")
+    kind = kinds[0] if isinstance(kinds, list) and kinds else kinds
+    match kind:
         case "string":
             return _string(rules)
         case "integer" | "number":

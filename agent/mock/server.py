@@ -40,10 +40,14 @@ class Recorded:
     headers: dict[str, str]
     """Lower-case names."""
     body: bytes
-    json: Json
-    """None if the body is no JSON."""
+    """Empty if it was too large to be read."""
     status: int | None
     """None if nothing was sent."""
+
+    @property
+    def json(self) -> Json:
+        """The body, parsed. Raises ValueError if it is no JSON."""
+        return read(self.body.decode())
 
 
 @dataclass(slots=True)
@@ -55,6 +59,10 @@ class Mock:
     """`http://HOST:PORT`, without a path."""
     requests: list[Recorded] = field(default_factory=list[Recorded])
     """Every request whose answer has begun, in that order."""
+    connections: int = 0
+    """Connections open now."""
+    keep: bool = True
+    """Whether requests are kept in memory."""
     record: TextIO | None = None
     """Receives a JSON line a request."""
     _count: int = 0
@@ -70,11 +78,14 @@ class Mock:
         """Serve one connection until either side has had enough of it."""
         async with stream:
             connection = Connection(stream)
+            self.connections += 1
             try:
                 while await self._exchange(connection):
                     pass
             except Left:
                 return
+            finally:
+                self.connections -= 1
 
     async def _exchange(self, connection: Connection) -> bool:
         try:
@@ -87,7 +98,7 @@ class Mock:
             return False
         self._count += 1
         number = self._count
-        value, delivery = self._answer(face, head, body, number)
+        delivery = self._answer(face, head, body, number)
         if delivery.status is not None:
             delivery.headers.setdefault(face.request_id, f"req_{number:012x}")
         self._keep(
@@ -98,7 +109,6 @@ class Mock:
                 path=head.path,
                 headers=head.headers,
                 body=body or b"",
-                json=value,
                 status=delivery.status,
             )
         )
@@ -108,20 +118,17 @@ class Mock:
         """The face whose words answer a path; for a path that nobody knows, the first one's."""
         return self._faces.get(head.path) or next(iter(self._faces.values()))
 
-    def _answer(self, face: Face, head: Head, body: bytes | None, number: int) -> tuple[Json, Delivery]:
-        value: Json = None
+    def _answer(self, face: Face, head: Head, body: bytes | None, number: int) -> Delivery:
         try:
             known = self._route(head)
             face.admit(head.headers)
             if not known:
                 model = self.script.model if self.script is not None else None
-                return None, plain(200, write(catalogue(model)))
-            value = _parsed(head, body, face)
-            asked = face.read(value)
-            return value, self._speak(face, asked, number)
+                return plain(200, write(catalogue(model)))
+            return self._speak(face, face.read(_parsed(head, body, face)), number)
         except Refused as refused:
             delivery = refusal(face, refused)
-            return value, replace(delivery, broken=True) if body is None else delivery
+            return replace(delivery, broken=True) if body is None else delivery
 
     def _route(self, head: Head) -> bool:
         """Whether the request is for a face; False for the list of models. Raises Refused."""
@@ -142,7 +149,8 @@ class Mock:
         return whole if turn.fault is None else spoil(face, asked, whole, turn.fault)
 
     def _keep(self, recorded: Recorded) -> None:
-        self.requests.append(recorded)
+        if self.keep:
+            self.requests.append(recorded)
         if self.record is not None:
             self.record.write(_line(recorded))
             self.record.flush()
@@ -150,16 +158,21 @@ class Mock:
 
 @asynccontextmanager
 async def serve(
-    script: Script | None, *, host: str = "127.0.0.1", port: int = 0, record: Path | None = None
+    script: Script | None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    record: Path | None = None,
+    keep: bool = True,
 ) -> AsyncGenerator[Mock]:
     """Serve a script (None improvises) while the block runs; port 0 takes a free one.
 
-    `record` receives a JSON line a request. Raises OSError if the port or the file cannot be had.
+    `record` receives a JSON line a request; `keep` holds them in memory too. Raises OSError if the port or the file cannot be had.
     """
     listener = await anyio.create_tcp_listener(local_host=host, local_port=port, backlog=1024)
     taken = listener.extra_attributes[SocketAttribute.local_port]()
     with _recording(record) as file:
-        mock = Mock(script, f"http://{host}:{taken}", record=file)
+        mock = Mock(script, f"http://{host}:{taken}", keep=keep, record=file)
         try:
             async with listener, anyio.create_task_group() as group:
                 group.start_soon(listener.serve, mock.attend)
@@ -174,7 +187,7 @@ async def run(
 ) -> None:
     """Serve until cancelled, after announcing the URL. Raises ScriptError and OSError."""
     script = load(script_path) if script_path is not None else None
-    async with serve(script, port=port, record=record) as mock:
+    async with serve(script, port=port, record=record, keep=False) as mock:
         announce(mock.url)
         await anyio.sleep_forever()
 
