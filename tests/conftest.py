@@ -50,6 +50,7 @@ def pytest_testnodedown(node: Worker, error: object) -> None:
     node.config.stash[LEFT] = Counter(left)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for mark, target in TARGETS.items():
         files = {
