@@ -73,6 +73,8 @@ class SessionOpened(Frozen):
 class MessageAdded(Frozen):
     type: Literal["message_added"] = "message_added"
     message: Message
+    request_bytes: int = 0
+    """For a reply: bytes of the body that asked for it."""
 
 
 class CallStarted(Frozen):
@@ -162,6 +164,7 @@ class TurnEnded(Frozen):
     error: str | None = None
     steps: int = 0
     tool_calls: int = 0
+    request_bytes: int = 0
     usage: Usage = Usage()
     cost_usd: float | None = None
     """None when the model's price is not known."""

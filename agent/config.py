@@ -1,0 +1,179 @@
+"""Settings from files, environment and flags; the one place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from treadle.agent.events import Effort, Mode, Sampling
+from treadle.agent.providers.catalogue import ModelSettings
+from treadle.agent.providers.retry import Retries
+from treadle.agent.providers.transport import Timeouts
+from treadle.agent.providers.vendors import ProviderSettings
+from treadle.tools.contract import Frozen, JsonObject
+
+
+class ConfigError(Exception):
+    """A setting is wrong. The message is one line: what, where, what to do."""
+
+
+class LimitSettings(Frozen):
+    """What one turn may use."""
+
+    steps: int = Field(200, ge=1)
+    tool_calls: int | None = Field(None, ge=0)
+    tokens: int | None = Field(None, ge=1)
+    cost: float | None = Field(None, gt=0)
+    """USD."""
+    time: float | None = Field(None, gt=0)
+    """Seconds."""
+
+
+class Config(Frozen):
+    """All settings, joined. None leaves a choice to the part that it is about."""
+
+    model: str | None = None
+    """VENDOR/MODEL."""
+    effort: Effort | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: str | None = None
+    max_output_tokens: int | None = Field(None, ge=1)
+    mode: Mode | None = None
+    sandbox: Literal["auto", "bwrap", "none"] = "auto"
+    allow: tuple[str, ...] = ()
+    """Rules as in `Shell(git log *)`."""
+    deny: tuple[str, ...] = ()
+    sampling: Sampling = Sampling()
+    limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
+    retries: Retries = Field(default_factory=Retries)
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+    """By VENDOR/MODEL, where both may be globs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where treadle keeps its things."""
+
+    config: Path
+    state: Path
+
+    @property
+    def sessions(self) -> Path:
+        return self.state / "sessions"
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment as it is now."""
+    return dict(os.environ)
+
+
+def folders(env: Mapping[str, str]) -> Folders:
+    """Return the folders of the XDG base directory specification that are ours."""
+    home = Path(env.get("HOME") or "/")
+
+    def base(variable: str, default: str) -> Path:
+        value = env.get(variable, "")
+        return (Path(value) if value.startswith("/") else home / default) / "treadle"
+
+    return Folders(base("XDG_CONFIG_HOME", ".config"), base("XDG_STATE_HOME", ".local/state"))
+
+
+def load(env: Mapping[str, str], flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> Config:
+    """Join the user's file, `TREADLE_*` variables, `-c KEY=VALUE` assignments and flags; later ones win.
+
+    `flags` are by dotted key; None means that a flag was not given. Raises `ConfigError`.
+    """
+    file = folders(env).config / "config.toml"
+    settings = _read(file)
+    _check(settings, str(file))
+    for key, value in _from_environment(env):
+        _put(settings, key, value)
+    for assignment in assignments:
+        key, value = _parse_assignment(assignment)
+        _put(settings, key, value)
+    for key, value in flags.items():
+        if value is not None and value != ():
+            _put(settings, key, value)
+    return _check(settings, "settings")
+
+
+def _read(file: Path) -> JsonObject:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _from_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
+    """`TREADLE_MODEL` is `model`, `TREADLE_LIMITS__STEPS` is `limits.steps`."""
+    found: list[tuple[str, Any]] = []
+    for name, text in sorted(env.items()):
+        key = name.removeprefix("TREADLE_").lower().replace("__", ".")
+        if name.startswith("TREADLE_") and key.split(".")[0] in Config.model_fields:
+            found.append((key, _value(text)))
+    return found
+
+
+def _parse_assignment(assignment: str) -> tuple[str, Any]:
+    key, separator, text = assignment.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"-c {assignment}: write it as KEY=VALUE, as in -c limits.steps=20")
+    return key.strip(), _value(text)
+
+
+def _value(text: str) -> Any:
+    """Read a TOML value; what is none is taken as a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(settings: JsonObject, key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for name in path:
+        inner = settings.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{key}: {name} is a value, not a table")
+        settings = inner
+    settings[last] = value
+
+
+def _check(settings: JsonObject, where: str) -> Config:
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{where}: unknown key {key!r}{_nearest(first['loc'])}") from error
+        raise ConfigError(f"{where}: {key}: {first['msg']}, not {first['input']!r:.60}") from error
+
+
+def _nearest(path: Sequence[str | int]) -> str:
+    names = list(Config.model_fields)
+    if len(path) > 1:
+        tables: dict[str, type[Frozen]] = {
+            "limits": LimitSettings,
+            "retries": Retries,
+            "timeouts": Timeouts,
+            "sampling": Sampling,
+            "providers": ProviderSettings,
+            "models": ModelSettings,
+        }
+        names = list(tables[str(path[0])].model_fields)
+    near = get_close_matches(str(path[-1]), names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"

@@ -1,0 +1,112 @@
+"""What a branch of the log says: the messages to send, and what holds at its end."""
+
+from __future__ import annotations
+
+from itertools import dropwhile
+
+from treadle.agent.events import (
+    CallFinished,
+    CallStarted,
+    Compacted,
+    Entry,
+    HistoryRepaired,
+    MessageAdded,
+    ModelChanged,
+    Prefix,
+    SessionOpened,
+    Settings,
+    SettingsChanged,
+)
+from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage, user
+from treadle.prompts import load
+from treadle.tools.contract import Text, ToolCall, ToolResult
+
+
+class Conversation:
+    """A fold over the entries of one branch, taken one entry at a time.
+
+    The same entries always give the same messages; a message once given keeps its identity. Calls that were never
+    answered (the process died, the user cancelled) are answered here: the log itself is never mended.
+    """
+
+    def __init__(self) -> None:
+        self.prefix = Prefix(system=(), tools=())
+        self.model = ""
+        self.settings = Settings()
+        self.epoch = ""
+        """Id of the entry that began the epoch."""
+        self._items: list[tuple[str, Message]] = []
+        self._open: tuple[ToolCall, ...] = ()
+        self._answers: dict[str, ToolResult] = {}
+        self._started: set[str] = set()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What a model is sent now."""
+        sent = tuple(message for _, message in self._items)
+        return (*sent, self._answered()) if self._open else sent
+
+    def admit(self, entry: Entry) -> None:
+        """Take the entry that comes next on the branch."""
+        match entry.body:
+            case SessionOpened(model=model, prefix=prefix, settings=settings):
+                self.model, self.prefix, self.settings, self.epoch = model, prefix, settings, entry.id
+            case SettingsChanged(settings=settings):
+                self.settings = settings
+            case ModelChanged(model=model, prefix=prefix):
+                self.model, self.prefix, self.epoch = model, prefix, entry.id
+            case MessageAdded(message=message):
+                self._add(entry.id, message)
+            case CallStarted(call=call, parent_call=None):
+                self._started.add(call.id)
+            case CallFinished(result=result, parent_call=None):
+                self._answers[result.call_id] = result
+                if all(call.id in self._answers for call in self._open):
+                    self._close(entry.id)
+            case Compacted() | HistoryRepaired():
+                self._begin_again(entry.id, entry.body)
+            case _:
+                pass
+
+    def _add(self, entry_id: str, message: Message) -> None:
+        if isinstance(message, AssistantMessage) and message.state == "failed":
+            return
+        self._close(entry_id)
+        self._items.append((entry_id, message))
+        if isinstance(message, AssistantMessage):
+            self._open = message.calls
+
+    def _close(self, entry_id: str) -> None:
+        if self._open:
+            self._items.append((entry_id, self._answered()))
+        self._open, self._answers, self._started = (), {}, set()
+
+    def _answered(self) -> ToolMessage:
+        return ToolMessage(
+            results=tuple(self._answers.get(call.id) or self._cut(call) for call in self._open)
+        )
+
+    def _cut(self, call: ToolCall) -> ToolResult:
+        text = load("notices/call_cut" if call.id in self._started else "notices/call_not_run")
+        return ToolResult(call_id=call.id, content=(Text(text=text),), status="interrupted")
+
+    def _begin_again(self, entry_id: str, body: Compacted | HistoryRepaired) -> None:
+        self._close(entry_id)
+        self.epoch = entry_id
+        match body:
+            case Compacted(summary=summary, keep_from=None):
+                self._items = [(entry_id, user(summary))]
+            case Compacted(summary=summary, keep_from=keep_from):
+                tail = dropwhile(lambda item: item[0] != keep_from, self._items)
+                self._items = [(entry_id, user(summary)), *tail]
+            case HistoryRepaired(dropped=dropped):
+                self._items = [item for item in self._items if item[0] not in dropped]
+
+
+def first_words(messages: tuple[Message, ...]) -> str:
+    """Return the beginning of what the user first said, as a title on one line."""
+    for message in messages:
+        if isinstance(message, UserMessage) and message.author == "user":
+            text = " ".join(part.text for part in message.content if isinstance(part, Text))
+            return " ".join(text.split())[:80]
+    return ""

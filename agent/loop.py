@@ -1,0 +1,148 @@
+"""Take steps until there is nothing left to do, or a limit says stop."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import anyio
+
+from treadle.agent.context import assemble
+from treadle.agent.events import Keep, LimitName, MessageAdded, OutcomeName, Show, StepStarted, TurnEnded
+from treadle.agent.limits import Limits, Meter, Repeats, Spent, reached
+from treadle.agent.log import SessionLog
+from treadle.agent.messages import AssistantMessage, UserMessage, notice
+from treadle.agent.providers.catalogue import cost
+from treadle.agent.providers.contract import AuthFailed, LanguageModel, Output, Prices, ProviderError
+from treadle.agent.providers.retry import Retries
+from treadle.agent.step import Calls, ask
+from treadle.prompts import load
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything a session works with. Made once, by `build`."""
+
+    session: str
+    model: LanguageModel
+    calls: Calls
+    limits: Limits = field(default_factory=Limits)
+    output: Output = field(default_factory=Output)
+    retries: Retries = field(default_factory=Retries)
+
+
+class Turn:
+    """One turn under way: what it works with, what it has spent."""
+
+    def __init__(
+        self, desk: Desk, log: SessionLog, inbox: deque[UserMessage], keep: Keep, show: Show
+    ) -> None:
+        self._desk = desk
+        self._log = log
+        self._inbox = inbox
+        self._keep = keep
+        self._show = show
+        self._spent = Spent()
+        self._request_bytes = 0
+        self._repeats = Repeats()
+        self._nudged = False
+        desk.calls.begin(Meter(desk.limits.tool_calls))
+
+    def ended(
+        self, outcome: OutcomeName, *, limit: LimitName | None = None, error: str | None = None
+    ) -> TurnEnded:
+        """Say how the turn ended, with what it came to."""
+        return TurnEnded(
+            outcome=outcome,
+            limit=limit,
+            error=error,
+            steps=self._spent.steps,
+            tool_calls=self._desk.calls.meter.made,
+            request_bytes=self._request_bytes,
+            usage=self._spent.usage,
+            cost_usd=None if self._spent.cost is None else round(self._spent.cost, 6),
+        )
+
+    async def work(self) -> TurnEnded:
+        """Take steps until the model calls nothing and nobody has said anything more."""
+        with anyio.move_on_after(self._desk.limits.time):
+            try:
+                return await self._steps()
+            except AuthFailed as error:
+                return self.ended("usage", error=str(error))
+            except ProviderError as error:
+                return self.ended("failed", error=str(error))
+        return self.ended("limit", limit="time")
+
+    async def _steps(self) -> TurnEnded:
+        while True:
+            ended = await self._step()
+            if ended is not None:
+                return ended
+
+    async def _step(self) -> TurnEnded | None:
+        """Take one step. None when the turn goes on."""
+        while self._inbox:
+            await self._keep(MessageAdded(message=self._inbox.popleft()))
+        if limit := reached(self._desk.limits, self._spent):
+            return self.ended("limit", limit=limit)
+        await self._show(StepStarted(number=self._spent.steps + 1))
+        request = assemble(self._log.conversation, self._desk.session, self._desk.output)
+        reply = await ask(self._desk.model, request, self._desk.retries, self._keep, self._show)
+        message = reply.message
+        assert isinstance(message, AssistantMessage)
+        self._spent = self._spent.reply(message.usage, _cost(message, self._desk.model.info.prices))
+        self._request_bytes += reply.request_bytes
+        if message.calls:
+            return await self._run_calls(message, reply)
+        await self._keep(reply)
+        return await self._without_calls(message)
+
+    async def _run_calls(self, message: AssistantMessage, reply: MessageAdded) -> TurnEnded | None:
+        results = await self._desk.calls.run(message.calls, reply)
+        if len(results) < len(message.calls):
+            return self.ended("limit", limit="tool_calls")
+        match self._repeats.see(message.calls, results):
+            case "loop":
+                return self.ended("limit", limit="loop")
+            case "nudge":
+                await self._keep(MessageAdded(message=notice(load("notices/repeating"))))
+            case "fine":
+                pass
+        return None
+
+    async def _without_calls(self, message: AssistantMessage) -> TurnEnded | None:
+        """Decide what a reply that calls nothing means."""
+        if message.stop in {"pause", "compaction"}:
+            return None
+        if message.stop == "length":
+            return self.ended("limit", limit="output_length")
+        if error := _stopped(message):
+            return self.ended("failed", error=error)
+        if message.text.strip() or self._inbox:
+            denied = self._desk.calls.denied
+            return None if self._inbox else self.ended("denied" if denied else "done")
+        return await self._empty()
+
+    async def _empty(self) -> TurnEnded | None:
+        if self._nudged:
+            return self.ended("failed", error="the model answered nothing, twice")
+        self._nudged = True
+        await self._keep(MessageAdded(message=notice(load("notices/empty_reply"))))
+        return None
+
+
+def _cost(message: AssistantMessage, prices: Prices | None) -> float | None:
+    return cost(message.usage, prices) if prices is not None else message.usage.cost
+
+
+def _stopped(message: AssistantMessage) -> str:
+    """Say why the provider would not go on; empty when it would."""
+    match message.stop:
+        case "refusal" | "content_filter":
+            said = next((part.text for part in message.parts if part.type == "refusal"), "")
+            return f"the provider stopped the reply: {said or message.stop_raw or message.stop}"
+        case "context_window":
+            return "the conversation no longer fits the model's window"
+        case _:
+            return ""

@@ -1,0 +1,330 @@
+"""The two halves of a step: ask the model, run what it called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import anyio
+
+from treadle.agent.events import (
+    CallFinished,
+    CallProgress,
+    CallStarted,
+    Keep,
+    MessageAdded,
+    PermissionAsked,
+    PermissionResolved,
+    RetryScheduled,
+    Show,
+)
+from treadle.agent.limits import Meter
+from treadle.agent.permit import Allowed, Permit, Refused, Unsure, in_words
+from treadle.agent.providers.contract import LanguageModel, ModelRequest, ProviderError, ReplyStream
+from treadle.agent.providers.retry import Retries, wait
+from treadle.sandbox.contract import Access, Sandbox, SandboxError
+from treadle.tools.contract import (
+    JsonObject,
+    Outcome,
+    Status,
+    Text,
+    Tool,
+    ToolCall,
+    ToolContext,
+    ToolError,
+    ToolResult,
+)
+from treadle.tools.toolbox import Toolbox
+
+MOST_ARGUMENTS = 8 * 1024 * 1024
+"""Characters of one call's arguments."""
+
+
+async def ask(
+    model: LanguageModel, request: ModelRequest, retries: Retries, keep: Keep, show: Show
+) -> MessageAdded:
+    """Ask the model and show the reply as it comes; ask again when that may help.
+
+    No call of a reply runs before the reply is whole, so asking again repeats nothing. What came of a reply that
+    failed is kept, marked as such. Raises `ProviderError` when asking again does not help.
+    """
+    attempt = 0
+    while True:
+        try:
+            return await _ask_once(model, request, keep, show)
+        except ProviderError as error:
+            attempt += 1
+            seconds = wait(error, attempt, random=SystemRandom().random(), retries=retries)
+            if seconds is None:
+                raise
+            await show(RetryScheduled(reason=str(error), seconds=seconds, attempt=attempt))
+            await anyio.sleep(seconds)
+
+
+async def _ask_once(model: LanguageModel, request: ModelRequest, keep: Keep, show: Show) -> MessageAdded:
+    async with model.stream(request) as stream:
+        try:
+            await _show_all(stream, show)
+            return MessageAdded(message=stream.message, request_bytes=stream.sent)
+        except ProviderError:
+            await _keep_partial(stream, keep, failed=True)
+            raise
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(1, shield=True):
+                await _keep_partial(stream, keep, failed=False)
+            raise
+
+
+async def _show_all(stream: ReplyStream, show: Show) -> None:
+    async for deltas in stream:
+        for delta in deltas:
+            await show(delta)
+
+
+async def _keep_partial(stream: ReplyStream, keep: Keep, *, failed: bool) -> None:
+    """Keep what came of a reply that was cut: out of the conversation when it is asked for again."""
+    message = stream.partial
+    if message.parts:
+        state = "failed" if failed else "interrupted"
+        await keep(
+            MessageAdded(message=message.model_copy(update={"state": state}), request_bytes=stream.sent)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A call that names a tool and fits it."""
+
+    tool: Tool
+    arguments: JsonObject
+    access: Access
+
+
+class Calls:
+    """Runs calls: those of a reply, and those that a tool makes itself, under one permit and one meter."""
+
+    def __init__(self, toolbox: Toolbox, sandbox: Sandbox, permit: Permit, keep: Keep, show: Show) -> None:
+        self.toolbox = toolbox
+        self.meter = Meter(None)
+        """Counts against the turn's limit; each turn brings its own."""
+        self.denied = 0
+        """Calls refused so far in this turn."""
+        self._sandbox = sandbox
+        self._permit = permit
+        self._keep = keep
+        self._show = show
+
+    def begin(self, meter: Meter) -> None:
+        """Start counting for a new turn."""
+        self.meter, self.denied = meter, 0
+
+    async def run(self, calls: Sequence[ToolCall], reply: MessageAdded) -> list[ToolResult]:
+        """Keep the reply and run its calls, all at once but for those whose accesses conflict.
+
+        The results keep the calls' order. A call beyond the meter's limit is not started and has no result.
+        """
+        prepared = [(call, self._prepare(call)) for call in calls if self.meter.take()]
+        results: dict[int, ToolResult] = {}
+        verdicts = [self._judge(call, ready) for call, ready in prepared]
+        started = [
+            CallStarted(call=call)
+            for (call, _), verdict in zip(prepared, verdicts, strict=True)
+            if isinstance(verdict, Allowed)
+        ]
+        await self._keep(reply, *started)
+        done = [anyio.Event() for _ in prepared]
+
+        async def run(index: int) -> None:
+            call, ready = prepared[index]
+            try:
+                for earlier in _earlier_conflicts(index, prepared):
+                    await done[earlier].wait()
+                results[index] = await self._finish(call, ready, verdicts[index], None)
+            finally:
+                done[index].set()
+
+        async with anyio.create_task_group() as group:
+            for index in range(len(prepared)):
+                group.start_soon(run, index)
+        return [results[index] for index in range(len(prepared))]
+
+    async def call(self, name: str, arguments: JsonObject, *, parent: str) -> ToolResult:
+        """Run one call that the call `parent` makes."""
+        call = ToolCall(id=f"{parent}.{uuid4().hex[:8]}", name=name, arguments=json.dumps(arguments))
+        if not self.meter.take():
+            return _result(call, "The limit on tool calls is reached.", "denied")
+        ready = self._prepare(call)
+        verdict = self._judge(call, ready)
+        if isinstance(verdict, Allowed):
+            await self._keep(CallStarted(call=call, parent_call=parent))
+        return await self._finish(call, ready, verdict, parent)
+
+    def _prepare(self, call: ToolCall) -> _Ready | ToolResult:
+        try:
+            offered = self.toolbox.snapshot()
+            tool = offered.tools.get(call.name) or offered.deferred.get(call.name)
+            if tool is None:
+                names = ", ".join(offered.tools)
+                raise ToolError(f"There is no tool named {call.name!r}. There are: {names}.")
+            arguments = parse_arguments(call)
+            return _Ready(tool, arguments, tool.access(arguments, self._sandbox.place))
+        except ToolError as error:
+            return _failed(call, error)
+
+    def _judge(self, call: ToolCall, ready: _Ready | ToolResult) -> Allowed | Refused | Unsure | None:
+        return self._permit.judge(call, ready.access) if isinstance(ready, _Ready) else None
+
+    async def _finish(
+        self,
+        call: ToolCall,
+        ready: _Ready | ToolResult,
+        verdict: Allowed | Refused | Unsure | None,
+        parent: str | None,
+    ) -> ToolResult:
+        """Get what is still missing of a decision, run the call if it may run, keep the result."""
+        began = monotonic()
+        if not isinstance(ready, _Ready):
+            result = ready
+        else:
+            if isinstance(verdict, Unsure):
+                verdict = await self._ask(call, ready.access, verdict, parent)
+                began = monotonic()
+            elif isinstance(verdict, Refused):
+                await self._resolved(call, ready.access, verdict)
+            result = (
+                await self._run(call, ready)
+                if isinstance(verdict, Allowed)
+                else _result(call, verdict.reason if verdict else "", "denied")
+            )
+        await self._keep(
+            CallFinished(result=result, seconds=round(monotonic() - began, 3), parent_call=parent)
+        )
+        return result
+
+    async def _ask(
+        self, call: ToolCall, access: Access, unsure: Unsure, parent: str | None
+    ) -> Allowed | Refused:
+        await self._show(PermissionAsked(call=call, access=in_words(access), reason=unsure.reason))
+        answer = await self._permit.ask(call, access, unsure.reason)
+        await self._resolved(call, access, answer)
+        if isinstance(answer, Allowed):
+            await self._keep(CallStarted(call=call, parent_call=parent))
+        return answer
+
+    async def _resolved(self, call: ToolCall, access: Access, answer: Allowed | Refused) -> None:
+        granted = isinstance(answer, Allowed)
+        self.denied += not granted
+        await self._keep(
+            PermissionResolved(
+                call_id=call.id,
+                tool=access.tool,
+                access=in_words(access),
+                granted=granted,
+                by=answer.by,
+                reason=answer.reason,
+            )
+        )
+
+    async def _run(self, call: ToolCall, ready: _Ready) -> ToolResult:
+        """Run one call. Whatever the model can learn from becomes a result, not an exception."""
+        context = ToolContext(call.id, self._sandbox, partial(self._progress, call.id))
+        try:
+            outcome = await ready.tool.run(ready.arguments, context)
+        except (ToolError, SandboxError, OSError) as error:
+            return _failed(call, error)
+        return _told(call, outcome)
+
+    async def _progress(self, call_id: str, text: str) -> None:
+        await self._show(CallProgress(call_id=call_id, text=text))
+
+
+def parse_arguments(call: ToolCall) -> JsonObject:
+    """Return the arguments object. Free text becomes `{"input": text}`, nothing at all an empty object.
+
+    Raises `ToolError` for whatever is not one JSON object: nothing is guessed, nothing repaired.
+    """
+    if call.input == "text":
+        return {"input": call.arguments}
+    if len(call.arguments) > MOST_ARGUMENTS:
+        raise ToolError(f"The arguments are too long: {len(call.arguments):,} characters.")
+    if call.arguments.strip() in {"", "null"}:
+        return {}
+    try:
+        value = _strict(call.arguments)
+        if isinstance(value, str):  # some models encode the object twice
+            value = _strict(value)
+    except (ValueError, RecursionError) as error:
+        raise ToolError(f"The arguments are not valid JSON: {error}. The call was not run.") from error
+    if not isinstance(value, dict):
+        raise ToolError(f"The arguments must be a JSON object, not {type(value).__name__}.")
+    return value
+
+
+def _strict(text: str) -> Any:
+    value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    try:
+        text.encode()
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half a surrogate pair") from error
+    return value
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> JsonObject:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _earlier_conflicts(index: int, prepared: Sequence[tuple[ToolCall, _Ready | ToolResult]]) -> list[int]:
+    """Return which of the calls before this one it must wait for."""
+    ready = prepared[index][1]
+    return [earlier for earlier in range(index) if _conflict(ready, prepared[earlier][1])]
+
+
+def _conflict(one: _Ready | ToolResult, other: _Ready | ToolResult) -> bool:
+    """Say whether two calls must not run at the same time. A command may touch anything that a call writes."""
+    if isinstance(one, ToolResult) or isinstance(other, ToolResult):
+        return False
+    a, b = one.access, other.access
+    if (a.opaque and b.writes) or (b.opaque and a.writes):
+        return True
+    return _overlap(a.writes, (*b.reads, *b.writes)) or _overlap(b.writes, a.reads)
+
+
+def _overlap(paths: Sequence[str], others: Sequence[str]) -> bool:
+    return any(
+        path == other or path.startswith(other.rstrip("/") + "/") or other.startswith(path.rstrip("/") + "/")
+        for path in paths
+        for other in others
+    )
+
+
+def _told(call: ToolCall, outcome: Outcome) -> ToolResult:
+    return ToolResult(
+        call_id=call.id,
+        content=outcome.content,
+        status="error" if outcome.is_error else "ok",
+        details=outcome.details,
+        artifacts=outcome.artifacts,
+    )
+
+
+def _failed(call: ToolCall, error: ToolError | SandboxError | OSError) -> ToolResult:
+    details = error.details if isinstance(error, ToolError) else None
+    return ToolResult(call_id=call.id, content=(Text(text=str(error)),), status="error", details=details)
+
+
+def _result(call: ToolCall, text: str, status: Status) -> ToolResult:
+    return ToolResult(call_id=call.id, content=(Text(text=text),), status=status)
