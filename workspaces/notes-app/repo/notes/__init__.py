@@ -1,0 +1,1 @@
+"""Short notes, kept in one JSON file."""

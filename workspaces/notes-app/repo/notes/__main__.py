@@ -1,0 +1,7 @@
+"""`python -m notes`."""
+
+import sys
+
+from notes.cli import main
+
+sys.exit(main())
