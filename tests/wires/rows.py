@@ -1,0 +1,29 @@
+"""The wires under test, each with models that speak it. A new wire is one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from wires import chat_rows
+
+from treadle.agent.providers.contract import ModelInfo, Wire
+from treadle.agent.providers.wires.openai_chat import OpenAIChat
+from treadle.tools.contract import JsonObject
+
+
+@dataclass(frozen=True)
+class Row:
+    wire: Wire
+    model: ModelInfo
+    replies: Mapping[str, JsonObject] = field(default_factory=dict[str, Any])
+    """Whole replies in this wire's words, by name: decoded, and then sent back to where they came from."""
+
+
+WIRES: Final[dict[str, Row]] = {
+    **{
+        name: Row(OpenAIChat(), model, chat_rows.REPLIES.get(name, {}))
+        for name, model in chat_rows.MODELS.items()
+    },
+}
