@@ -1,0 +1,93 @@
+"""What the model has seen of files, told from what a tool changed in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import unified_diff
+from itertools import takewhile
+from typing import Literal
+
+from treadle.sandbox.contract import Version
+from treadle.tools.builtin.text import encoding_of
+from treadle.tools.contract import JsonObject
+
+_DIFF_SHOWN = 64_000
+_CONTEXT = 3
+
+
+class Seen:
+    """Which version of each file the model saw last; shared by the tools of one session."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, Version] = {}
+
+    def note(self, path: str, version: Version) -> None:
+        self._versions[path] = version
+
+    def stale(self, path: str, now: Version) -> bool | None:
+        """True when the file is not what the model saw; None when it never saw it."""
+        seen = self._versions.get(path)
+        return None if seen is None else seen.sha256 != now.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file that a call changed."""
+
+    path: str
+    """As the model is shown it."""
+    kind: Literal["add", "update", "delete"]
+    diff: str
+    """Unified; cut when it is very long."""
+    added: int
+    removed: int
+
+    @property
+    def stat(self) -> str:
+        return f"+{self.added} -{self.removed} lines"
+
+    @property
+    def details(self) -> JsonObject:
+        return {"changes": [{"path": self.path, "kind": self.kind}], "diff": self.diff}
+
+
+def change(path: str, old: bytes | None, new: bytes) -> Change:
+    """Compare what a file held before, None when it did not exist, with what it holds now."""
+    lines = list(_diff(_lines(old or b""), _lines(new)))
+    added = sum(line.startswith("+") for line in lines)
+    removed = sum(line.startswith("-") for line in lines)
+    names = [f"--- {'/dev/null' if old is None else f'a/{path}'}\n", f"+++ b/{path}\n"] if lines else []
+    text = "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in names + lines
+    )
+    if len(text) > _DIFF_SHOWN:
+        text = text[: text.rfind("\n", 0, _DIFF_SHOWN) + 1] + "[the rest of this diff is left out]\n"
+    return Change(path, "add" if old is None else "update", text, added, removed)
+
+
+def _lines(data: bytes) -> list[str]:
+    encoding = encoding_of(data)
+    text = data.removeprefix(encoding.mark).decode(encoding.codec, "replace")
+    return [f"{line}\n" for line in text.split("\n")[:-1]] + [rest for rest in text.split("\n")[-1:] if rest]
+
+
+def _diff(old: list[str], new: list[str]) -> list[str]:
+    """Return the hunks of a unified diff. Only the part between the first and the last difference is compared."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    start = max(same - _CONTEXT, 0)
+    most = min(len(old), len(new)) - same
+    tails = zip(reversed(old), reversed(new), strict=False)
+    tail = min(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], tails)), most)
+    keep = max(tail - _CONTEXT, 0)
+    hunks = list(unified_diff(old[start : len(old) - keep], new[start : len(new) - keep], n=_CONTEXT))[2:]
+    return [
+        _HUNK.sub(lambda head: _moved(head, start), line) if line.startswith("@@") else line for line in hunks
+    ]
+
+
+_HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
+
+
+def _moved(head: re.Match[str], by: int) -> str:
+    return f"@@ -{int(head[1]) + by}{head[2] or ''} +{int(head[3]) + by}{head[4] or ''} @@"

@@ -1,0 +1,187 @@
+"""The `edit` tool: exact replacements in the bytes of one file, all or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import anyio.to_thread
+from pydantic import Field
+
+from treadle.prompts import load
+from treadle.sandbox.contract import Access, Place
+from treadle.tools.builtin.changes import Seen, change
+from treadle.tools.builtin.misses import why_missed
+from treadle.tools.builtin.paths import absolute, explained, find, shown
+from treadle.tools.builtin.text import Encoding, encoding_of
+from treadle.tools.contract import Frozen, Outcome, Text, Tool, ToolContext, ToolError
+from treadle.tools.define import define
+
+_MAX_SIZE = 64 * 1024 * 1024
+_LINES_NAMED = 10
+
+
+class Edit(Frozen):
+    old: str
+    new: str
+    replace_all: bool = False
+
+
+class EditArguments(Frozen):
+    path: str
+    edits: tuple[Edit, ...] = Field(min_length=1)
+
+
+def edit_tool(seen: Seen) -> Tool:
+    """Return the tool; it refuses a file that is not what `seen` says the model saw."""
+    return define(
+        "edit", EditArguments, description=load("tools/edit"), access=_access, run=partial(_edit, seen)
+    )
+
+
+def _access(arguments: EditArguments, place: Place) -> Access:
+    path = absolute(place, arguments.path)
+    return Access(tool="edit", reads=(path,), writes=(path,))
+
+
+async def _edit(seen: Seen, arguments: EditArguments, ctx: ToolContext) -> Outcome:
+    files, place = ctx.sandbox.files, ctx.sandbox.place
+    path = absolute(place, arguments.path)
+    name = shown(place, path)
+    info = await find(files, place, "edit", path)
+    if info.kind != "file" or info.size > _MAX_SIZE:
+        raise ToolError(f"edit failed: {name} is not a file of at most {_MAX_SIZE:,} bytes")
+    with explained("edit", name):
+        now = await files.version(path)
+        if now is None:
+            raise FileNotFoundError(2, "it does not exist any more")
+        if seen.stale(path, now):
+            raise ToolError(f"edit failed: {name} changed on disk since you read it; read it again")
+        old = await files.read(path)
+        # Explaining a miss in a long file takes its time; nothing else waits for it.
+        new, spots = await anyio.to_thread.run_sync(apply, old, arguments.edits)
+        seen.note(path, await files.write(path, new, expect=now))
+    done = change(name, old, new)
+    lines = _named([new.count(b"\n", 0, spot) + 1 for spot in spots])
+    text = f"edited {name}: {len(spots)} replaced at {lines} ({done.stat})"
+    return Outcome((Text(text=text),), details=done.details)
+
+
+def apply(data: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[int]]:
+    """Return the bytes with all edits made, and where in them each replacement begins.
+
+    Every edit is looked up in the original. Raises `ToolError` that explains all edits that cannot be made.
+    """
+    encoding = encoding_of(data)
+    found: list[_Span] = []
+    problems: list[str] = []
+    for number, edit in enumerate(edits, 1):
+        try:
+            found += _spans(data, encoding, edit, number)
+        except ToolError as error:
+            problems.append(f"edit failed: {f'edit {number}: ' if len(edits) > 1 else ''}{error}")
+    found.sort(key=lambda span: span.start)
+    for one, two in pairwise(found):
+        if two.start < one.end:
+            problems.append(f"edit failed: edits {one.edit} and {two.edit} overlap; make them one")
+    if problems:
+        note = ["Nothing was changed."] if len(edits) > 1 else []
+        raise ToolError("\n".join(problems + note))
+    result = bytearray()
+    spots: list[int] = []
+    end = 0
+    for span in found:
+        result += data[end : span.start]
+        spots.append(len(result))
+        result += span.new
+        end = span.end
+    return bytes(result + data[end:]), spots
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    end: int
+    new: bytes
+    edit: int
+
+
+def _spans(data: bytes, encoding: Encoding, edit: Edit, number: int) -> list[_Span]:
+    """Return where one edit applies, with the bytes to put there."""
+    if not edit.old:
+        raise ToolError("old is empty; use write to make or replace a whole file")
+    if edit.old == edit.new:
+        raise ToolError("old and new are the same")
+    old, new = _encoded(edit.old, encoding), _encoded(edit.new, encoding)
+    places = _places(data, encoding, old)
+    if not places:
+        raise ToolError(why_missed(data, encoding, edit.old, edit.new))
+    if len(places) > 1 and not edit.replace_all:
+        lines = _named([_line(data, encoding, start) for start, _ in places])
+        raise ToolError(
+            f"old was found {len(places)} times ({lines}); include more context or set replace_all"
+        )
+    if not edit.new.isascii() and not _decodes(data, encoding):
+        raise ToolError("the file is not UTF-8; only ASCII text can be put into it")
+    return [_Span(start, end, _with_ends(data, encoding, start, new), number) for start, end in places]
+
+
+def _encoded(text: str, encoding: Encoding) -> bytes:
+    try:
+        return text.encode(encoding.codec)
+    except UnicodeEncodeError as error:
+        raise ToolError("old or new holds half a character (a lone surrogate)") from error
+
+
+def _decodes(data: bytes, encoding: Encoding) -> bool:
+    try:
+        data.decode(encoding.codec)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _places(data: bytes, encoding: Encoding, old: bytes) -> list[tuple[int, int]]:
+    """Return where the text occurs, without overlaps; when it does not, where it does with CRLF line ends."""
+    cr, lf = ("\r".encode(encoding.codec), "\n".encode(encoding.codec))
+    exact = _found(re.compile(re.escape(old)), data, encoding)
+    if exact or lf not in old:
+        return exact
+    newline = b"(?:" + re.escape(cr) + b")?" + re.escape(lf)
+    return _found(
+        re.compile(newline.join(map(re.escape, old.replace(cr + lf, lf).split(lf)))), data, encoding
+    )
+
+
+def _found(pattern: re.Pattern[bytes], data: bytes, encoding: Encoding) -> list[tuple[int, int]]:
+    places: list[tuple[int, int]] = []
+    start = len(encoding.mark)
+    while match := pattern.search(data, start):
+        if match.start() % encoding.width:
+            start = match.start() + 1
+        else:
+            places.append(match.span())
+            start = match.end()
+    return places
+
+
+def _with_ends(data: bytes, encoding: Encoding, start: int, new: bytes) -> bytes:
+    """Give the new text the line ends that the file has at this place."""
+    cr, lf = ("\r".encode(encoding.codec), "\n".encode(encoding.codec))
+    at = data.find(lf, start)
+    if at < 0:
+        at = data.rfind(lf, 0, start)
+    crlf = at >= len(cr) and data[at - len(cr) : at] == cr
+    return new.replace(cr + lf, lf).replace(lf, cr + lf) if crlf else new
+
+
+def _line(data: bytes, encoding: Encoding, position: int) -> int:
+    return data.count("\n".encode(encoding.codec), 0, position) + 1
+
+
+def _named(lines: Sequence[int]) -> str:
+    more = ", ..." if len(lines) > _LINES_NAMED else ""
+    return f"{'line' if len(lines) == 1 else 'lines'} {', '.join(map(str, lines[:_LINES_NAMED]))}{more}"

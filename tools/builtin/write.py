@@ -1,0 +1,60 @@
+"""The `write` tool: a file made or replaced whole."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from treadle.prompts import load
+from treadle.sandbox.contract import Access, Place, Version
+from treadle.tools.builtin.changes import Seen, change
+from treadle.tools.builtin.paths import absolute, explained, shown
+from treadle.tools.contract import Frozen, Outcome, Text, Tool, ToolContext, ToolError
+from treadle.tools.define import define
+
+
+class WriteArguments(Frozen):
+    path: str
+    content: str
+
+
+def write_tool(seen: Seen) -> Tool:
+    """Return the tool; it replaces only what `seen` says the model has seen as it is now."""
+    return define(
+        "write", WriteArguments, description=load("tools/write"), access=_access, run=partial(_write, seen)
+    )
+
+
+def _access(arguments: WriteArguments, place: Place) -> Access:
+    return Access(tool="write", writes=(absolute(place, arguments.path),))
+
+
+async def _write(seen: Seen, arguments: WriteArguments, ctx: ToolContext) -> Outcome:
+    files, place = ctx.sandbox.files, ctx.sandbox.place
+    path = absolute(place, arguments.path)
+    name = shown(place, path)
+    try:
+        data = arguments.content.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError("write failed: content holds half a character (a lone surrogate)") from error
+    with explained("write", name):
+        now = await files.version(path)
+        old = None if now is None else await _replaceable(seen, name, path, now, ctx)
+        seen.note(path, await files.write(path, data, expect=now))
+    done = change(name, old, data)
+    verb = "created" if old is None else "replaced"
+    lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    text = f"{verb} {name}: {lines:,} lines, {len(data):,} bytes ({done.stat})"
+    return Outcome((Text(text=text),), details=done.details)
+
+
+async def _replaceable(seen: Seen, name: str, path: str, now: Version, ctx: ToolContext) -> bytes:
+    """Return what the file holds. Raises `ToolError` when the model does not know it."""
+    match seen.stale(path, now):
+        case True:
+            raise ToolError(f"write failed: {name} changed on disk since you read it; read it again")
+        case None:
+            raise ToolError(
+                f"write failed: {name} exists and you have not read it; read it first, or use edit"
+            )
+        case False:
+            return await ctx.sandbox.files.read(path)

@@ -1,0 +1,62 @@
+"""The tools on offer: sources come and go, a step works on one frozen snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from treadle.tools.contract import Tool, ToolSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSet:
+    """What one step may call."""
+
+    revision: int
+    tools: Mapping[str, Tool]
+    """Told to the model, by name."""
+    deferred: Mapping[str, Tool]
+    """Not told: found, described and called through the dispatcher only."""
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told, in an order that depends on the sources alone."""
+        return tuple(tool.spec for tool in self.tools.values())
+
+
+class Toolbox:
+    """Named sources of tools, in the order they were first plugged in; by name within a source.
+
+    A source that is plugged in later lands after the others, so what a provider
+    cached about the earlier ones stays a prefix of what it is sent next.
+    """
+
+    def __init__(self) -> None:
+        self._sources: dict[str, _Source] = {}
+        self._revision = 0
+
+    def plug(self, source: str, tools: Iterable[Tool], *, deferred: bool = False) -> None:
+        """Offer these tools under this source, in place of what it offered before."""
+        self._sources[source] = _Source(tuple(sorted(tools, key=lambda tool: tool.spec.name)), deferred)
+        self._revision += 1
+
+    def unplug(self, source: str) -> None:
+        """Stop offering what this source offers."""
+        if self._sources.pop(source, None) is not None:
+            self._revision += 1
+
+    def snapshot(self) -> ToolSet:
+        """Return what is on offer now. Of two tools with one name, the first source's counts."""
+        tools: dict[str, Tool] = {}
+        deferred: dict[str, Tool] = {}
+        for source in self._sources.values():
+            for tool in source.tools:
+                (deferred if source.deferred else tools).setdefault(tool.spec.name, tool)
+        return ToolSet(self._revision, MappingProxyType(tools), MappingProxyType(deferred))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    tools: tuple[Tool, ...]
+    deferred: bool
