@@ -89,12 +89,12 @@ def media_placeholder(media: Media, notes: Notes) -> str:
     return f"[{name} not shown]"
 
 
-def result_text(result: ToolResult, notes: Notes) -> str:
-    """Return a result as text, for wires whose results are text. Media are left out: they stand elsewhere."""
+def result_text(result: ToolResult, notes: Notes, *, media_note: str = MEDIA_FOLLOWS) -> str:
+    """Return a result as text. Media are left out: they stand elsewhere, as the note says if nothing else is said."""
     shown = [item for item in result.content if not isinstance(item, Media)]
     text = "\n".join(content_text(item, notes) for item in shown)
     if not text.strip():
-        text = MEDIA_FOLLOWS if len(shown) < len(result.content) else NO_OUTPUT
+        text = media_note if len(shown) < len(result.content) else NO_OUTPUT
     return _MARKS.get(result.status, "") + text
 
 

@@ -26,6 +26,7 @@ from treadle.agent.messages import (
 )
 from treadle.agent.providers.contract import ModelInfo, Rendered
 from treadle.agent.providers.rendering import (
+    MEDIA_FOLLOWS,
     Notes,
     content_text,
     derived_id,
@@ -117,8 +118,10 @@ def _results(results: Sequence[ToolResult], model: ModelInfo, notes: Notes) -> I
                 item = Text(text=media_placeholder(item, notes))
             shown += [part] if part else []
             content.append(item)
-        text = result_text(result.model_copy(update={"content": tuple(content)}), notes)
-        said = [_text(_safe(text, model)), *(shown if inside else [])]
+        result = result.model_copy(update={"content": tuple(content)})
+        text = result_text(result, notes, media_note="" if inside else MEDIA_FOLLOWS)
+        said = [_text(_safe(text, model))] if text else []
+        said += shown if inside else []
         key = wire_id(result.call_id, model)
         yield {"role": "tool", "tool_call_id": key, "content": _content(said, model)}
         if shown and not inside:
@@ -168,7 +171,7 @@ def _assistant(message: AssistantMessage, model: ModelInfo, notes: Notes) -> Ite
             case RefusalPart() | OpaquePart() if home and part.raw:
                 _splice(part.raw, pieces)
             case _:
-                _rebuild(part, pieces, notes, apart=before not in {"", "text", "citation"})
+                _rebuild(part, pieces, notes, apart=not {before, part.type} <= {"text", "citation"})
         before = part.type
     if pieces.said or pieces.calls:
         yield b'{"role":"assistant",' + _joined(pieces, model).encode() + b"}"
