@@ -10,7 +10,7 @@ from treadle.agent.mock.chat_rules import check, tool_name
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Said, Usage
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
-from treadle.agent.mock.openai_errors import error_of, require_bearer
+from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import interleaved, pieces
 
 DONE = b"data: [DONE]\n\n"
@@ -27,7 +27,7 @@ class Chat:
         """Require a bearer token."""
         require_bearer(headers)
 
-    def read(self, body: Json) -> Asked:
+    def read(self, body: Json, headers: Mapping[str, str]) -> Asked:
         """Check a request and say what it asks. Raises Refused."""
         request = check(body)
         messages = elements(request["messages"])
@@ -86,6 +86,10 @@ class Chat:
         error: JsonObject = {"message": "The server had an error", "type": "server_error", "param": None}
         body = write({"error": {**error, "code": None, **given}})
         return b"data: " + body + b"\n\n" if framed else body
+
+    def catalogue(self, model: str) -> JsonObject:
+        """The list of models, with one model in it."""
+        return models_of(model)
 
 
 def _offered(tool: Json) -> Offered:

@@ -97,8 +97,8 @@ class Face(Protocol):
         """Check what the headers (lower-case names) must say. Raises Refused."""
         ...
 
-    def read(self, body: Json) -> Asked:
-        """Check a request as the API does. Raises Refused."""
+    def read(self, body: Json, headers: Mapping[str, str]) -> Asked:
+        """Check an admitted request as the API does. Raises Refused."""
         ...
 
     def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
@@ -119,4 +119,8 @@ class Face(Protocol):
 
     def stream_error(self, given: JsonObject, *, framed: bool) -> bytes:
         """An error under HTTP 200: an event in a stream, or a whole body."""
+        ...
+
+    def catalogue(self, model: str) -> JsonObject:
+        """The list of models, with one model in it."""
         ...

@@ -13,6 +13,7 @@ from typing import TextIO
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
+from treadle.agent.mock.anthropic import VERSION, Anthropic
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
@@ -20,7 +21,6 @@ from treadle.agent.mock.contract import Asked, Face
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.jsontext import Json, read, write
-from treadle.agent.mock.models import catalogue
 from treadle.agent.mock.play import Player
 from treadle.agent.mock.script import Script, load
 
@@ -115,8 +115,9 @@ class Mock:
         return await connection.deliver(delivery, head=head)
 
     def _face(self, head: Head) -> Face:
-        """The face whose words answer a path; for a path that nobody knows, the first one's."""
-        return self._faces.get(head.path) or next(iter(self._faces.values()))
+        """The face whose words answer a request; for a path that is no face's, the client's headers tell."""
+        home = Anthropic.path if VERSION in head.headers else Chat.path
+        return self._faces.get(head.path) or self._faces[home]
 
     def _answer(self, face: Face, head: Head, body: bytes | None, number: int) -> Delivery:
         try:
@@ -124,8 +125,8 @@ class Mock:
             face.admit(head.headers)
             if not known:
                 model = self.script.model if self.script is not None else None
-                return plain(200, write(catalogue(model)))
-            return self._speak(face, face.read(_parsed(head, body, face)), number)
+                return plain(200, write(face.catalogue(model or "mock")))
+            return self._speak(face, face.read(_parsed(head, body, face), head.headers), number)
         except Refused as refused:
             delivery = refusal(face, refused)
             return replace(delivery, broken=True) if body is None else delivery
@@ -193,7 +194,7 @@ async def run(
 
 
 def _faces() -> tuple[Face, ...]:
-    return (Chat(),)
+    return (Chat(), Anthropic())
 
 
 def _parsed(head: Head, body: bytes | None, face: Face) -> Json:

@@ -43,7 +43,7 @@ steps:
 
 def replies(script: Script, ask: JsonObject) -> list[tuple[Asked, Reply]]:
     face, player, ledger = Chat(), Player(script), Ledger()
-    asked = face.read(ask)
+    asked = face.read(ask, {})
     return [(asked, player.reply(asked, step, face.bill(asked, ledger), 1, 5.0)) for step in script.steps]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
+from treadle.agent.mock.contract import Asked
 from treadle.agent.mock.jsontext import Json, JsonObject
 
 USER: JsonObject = {"role": "user", "content": "hi"}
@@ -23,6 +24,10 @@ def calling(*calls: JsonObject) -> JsonObject:
 
 def result(call_id: str = "c1", content: Json = "ok") -> JsonObject:
     return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+def read(ask: JsonObject) -> Asked:
+    return Chat().read(ask, {})
 
 
 def tool(name: str = "read", **over: Json) -> JsonObject:
@@ -212,14 +217,14 @@ REFUSED: dict[str, tuple[Json, str]] = {
 
 @pytest.mark.parametrize("request_", ACCEPTED.values(), ids=ACCEPTED.keys())
 def test_a_valid_request_is_taken_as_it_is(request_: JsonObject) -> None:
-    asked = Chat().read(copy.deepcopy(request_))
+    asked = Chat().read(copy.deepcopy(request_), {})
     assert asked.body == request_
 
 
 @pytest.mark.parametrize(("request_", "param"), REFUSED.values(), ids=REFUSED.keys())
 def test_a_request_that_the_api_refuses_is_refused_with_the_path(request_: Json, param: str) -> None:
     with pytest.raises(Refused) as caught:
-        Chat().read(request_)
+        Chat().read(request_, {})
     assert (caught.value.status, caught.value.param) == (400, param)
     assert caught.value.message.startswith(param)
 
@@ -232,7 +237,7 @@ def test_a_request_without_a_key_is_unauthorised(value: str) -> None:
 
 
 def test_a_step_is_found_by_counting_replies_and_the_newest_result_is_seen() -> None:
-    asked = Chat().read(
+    asked = read(
         body(
             USER,
             calling(call()),
@@ -243,7 +248,6 @@ def test_a_step_is_found_by_counting_replies_and_the_newest_result_is_seen() -> 
 
 
 def test_conversations_are_told_apart_by_cache_key_or_first_user_message() -> None:
-    read = Chat().read
     grown = body({"role": "system", "content": "s"}, USER, {"role": "assistant", "content": "x"})
     assert read(body()).key == read(grown).key
     assert read(body()).key != read(body({"role": "user", "content": "other"})).key

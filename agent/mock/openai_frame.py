@@ -1,11 +1,11 @@
-"""Errors in the shape of OpenAI's APIs."""
+"""What OpenAI's APIs have in common around a request: the key, errors, the list of models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from treadle.agent.mock.check import Refused
-from treadle.agent.mock.jsontext import write
+from treadle.agent.mock.jsontext import JsonObject, write
 
 _TYPES = {401: "invalid_request_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES = {
@@ -31,3 +31,9 @@ def require_bearer(headers: Mapping[str, str]) -> None:
     if scheme.lower() != "bearer" or not token.strip():
         told = "You didn't provide an API key: send it as `Authorization: Bearer KEY`"
         raise Refused(told, status=401)
+
+
+def models_of(model: str) -> JsonObject:
+    """The answer to `GET /v1/models`, with one model in it."""
+    entry: JsonObject = {"id": model, "object": "model", "created": 0, "owned_by": "treadle"}
+    return {"object": "list", "data": [entry]}
