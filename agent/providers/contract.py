@@ -28,6 +28,9 @@ class Prices:
     cache_write: Mapping[str, float] = field(default_factory=dict[str, float])
     """By the fields of `CacheWrite`."""
     since: date | None = None
+    """The day, in UTC, from which these hold; None for ever."""
+    tiers: tuple[tuple[int, Prices], ...] = ()
+    """What a whole request costs when its input is longer than so many tokens, by rising threshold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,269 @@
+"""A live model: a wire, a row of the catalogue and a transport, put together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import anyio
+
+from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDelta
+from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, TextPart
+from treadle.agent.providers.catalogue import Book, Home, ModelSettings, Shelf, find, split
+from treadle.agent.providers.contract import (
+    HttpCall,
+    ModelInfo,
+    ModelRequest,
+    NotFound,
+    ProviderError,
+    Renderings,
+    ReplyStream,
+    StreamCutShort,
+    Undecodable,
+    Unreachable,
+    Wire,
+    WireName,
+)
+from treadle.agent.providers.sse import SseParser
+from treadle.agent.providers.transport import Address, Reply, Timeouts, Transport
+from treadle.agent.providers.vendors import ProviderSettings, resolve
+from treadle.tools.contract import JsonObject
+
+_LAST_EVENTS = frozenset({
+    "message_stop",
+    "response.completed",
+    "response.incomplete",
+    "interaction.completed",
+})
+_LAST_DATA = "[DONE]"
+_GRACE = 0.5
+"""Seconds that a server is given to end a body whose reply is whole."""
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+_NO_EVENTS = frozenset({b"{", b"[", b"<"})
+"""What no line of an event stream begins with, but JSON and HTML do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What models are found with: what this program can do, and what its user says."""
+
+    wires: Mapping[WireName, Wire]
+    book: Callable[[], Book]
+    """Loads the data package; called when it is needed only."""
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
+    models: Mapping[str, ModelSettings] = field(default_factory=dict[str, ModelSettings])
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+def connect(spec: str, env: Mapping[str, str], directory: Directory, *, at: datetime) -> Client:
+    """Return the model that VENDOR/MODEL names. Nothing is opened before it is asked.
+
+    Raises `InvalidRequest`, `NotFound` and `AuthFailed`, each with one line that says what to do.
+    """
+    vendor, model = split(spec)
+    endpoint = resolve(vendor, env, directory.providers)
+    home = Home(
+        vendor=vendor,
+        endpoint=endpoint.hash,
+        wire=endpoint.wire,
+        dialects=endpoint.dialects,
+        dialect=endpoint.dialect,
+        usual=endpoint.usual,
+    )
+    shelf = Shelf(wires=directory.wires.keys(), book=directory.book, at=at)
+    info = find(model, home, shelf, settings=directory.models)
+    address = Address(endpoint.base_url, endpoint.headers, endpoint.proxy)
+    transport = Transport(address, directory.timeouts)
+    return Client(directory.wires[info.wire], info, transport, secrets=endpoint.secrets)
+
+
+class Client:
+    """A model at one endpoint. Asks once and retries nothing; whatever goes wrong is a `ProviderError`."""
+
+    def __init__(
+        self, wire: Wire, info: ModelInfo, transport: Transport, *, secrets: Sequence[str] = ()
+    ) -> None:
+        self._wire = wire
+        self._info = info
+        self._transport = transport
+        self._secrets = tuple(secrets)
+        self._kept = Renderings()
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the catalogue says of the model."""
+        return self._info
+
+    def encode(self, request: ModelRequest) -> HttpCall:
+        """The exact request that `stream` would send. Raises `InvalidRequest`."""
+        streamed = bool(self._info.dialect.get("stream", True))
+        return self._wire.encode(request, self._info, self._kept, stream=streamed)
+
+    @asynccontextmanager
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ReplyStream]:
+        """Ask once. Raises `ProviderError`, in whose message no secret stands."""
+        call = self.encode(request)
+        try:
+            async with self._transport.send(call) as reply:
+                if not 200 <= reply.status < 300:
+                    raise await self._refusal(reply)
+                yield _Incoming(self._wire, self._info, call, reply)
+        except ProviderError as error:
+            self._scrub(error)
+            raise
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._transport.aclose()
+
+    async def _refusal(self, reply: Reply) -> ProviderError:
+        body = await reply.error_body()
+        if 300 <= reply.status < 400:
+            where = reply.headers.get("location", "somewhere else")
+            return NotFound(f"The endpoint has moved to {where}; set its base URL.", status=reply.status)
+        return self._wire.error(reply.status, reply.headers, body)
+
+    def _scrub(self, error: ProviderError) -> None:
+        text = str(error)
+        for secret in self._secrets:
+            text = text.replace(secret, "[redacted]")
+        error.args = (text,)
+
+
+class _Incoming:
+    """A reply as it arrives, streamed or whole, whatever was asked for."""
+
+    def __init__(self, wire: Wire, info: ModelInfo, call: HttpCall, reply: Reply) -> None:
+        self._wire = wire
+        self._info = info
+        self._call = call
+        self._reply = reply
+        self._decoder = wire.decoder(info)
+        self._message: AssistantMessage | None = None
+        self._cut: ProviderError | None = None
+        self._ended = False
+        """The event that ends a reply was seen."""
+
+    @property
+    def message(self) -> AssistantMessage:
+        """The whole reply. Raises RuntimeError before the deltas have ended."""
+        if self._message is None:
+            raise RuntimeError("The reply is not whole yet.")
+        return self._message
+
+    @property
+    def partial(self) -> AssistantMessage:
+        """What came so far."""
+        return self._message or self._decoder.partial()
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the request's body."""
+        return len(self._call.body)
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[StreamDelta]]:
+        """The deltas. Raises `ProviderError`."""
+        chunks = self._chunks()
+        first = b""
+        async for chunk in chunks:
+            if first := chunk.lstrip(_BLANK):
+                break
+        if first[:1] in _NO_EVENTS:
+            rest = [chunk async for chunk in chunks]
+            yield self._unstreamed(b"".join([first, *rest]))
+            return
+        async for deltas in self._streamed(first, chunks):
+            yield deltas
+        self._message = self._finish()
+
+    async def _streamed(self, first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[list[StreamDelta]]:
+        parser = SseParser()
+        chunk: bytes | None = first
+        while chunk:
+            deltas, error = self._take(parser.feed(chunk))
+            if deltas:
+                yield deltas
+            if error:
+                raise error
+            chunk = None if self._ended else await anext(chunks, None)
+        if self._ended:
+            with anyio.move_on_after(_GRACE):
+                async for _ in chunks:
+                    pass
+        elif deltas := self._last(parser.close()):
+            yield deltas
+
+    async def _chunks(self) -> AsyncGenerator[bytes]:
+        """The bytes; a connection that breaks ends them, because the reply may be whole all the same."""
+        try:
+            async for chunk in self._reply.chunks():
+                yield chunk
+        except (StreamCutShort, Unreachable) as error:
+            self._cut = error
+
+    def _take(self, events: Sequence[tuple[str, str]]) -> tuple[list[StreamDelta], ProviderError | None]:
+        """Decode events. What came before an error is to be shown before it is raised."""
+        deltas: list[StreamDelta] = []
+        feed = self._decoder.feed
+        try:
+            for event, data in events:
+                if data:
+                    deltas.extend(feed(event, data))
+                if data == _LAST_DATA or event in _LAST_EVENTS:
+                    self._ended = True
+        except ProviderError as error:
+            return deltas, error
+        return deltas, None
+
+    def _last(self, events: Sequence[tuple[str, str]]) -> list[StreamDelta]:
+        """Decode what the end of the bytes left over. Half an event is not one; any other error is."""
+        deltas, error = self._take(events)
+        if error and not isinstance(error, Undecodable):
+            raise error
+        return deltas
+
+    def _finish(self) -> AssistantMessage:
+        try:
+            return self._decoder.finish()
+        except StreamCutShort as error:
+            raise self._cut or error from None
+
+    def _unstreamed(self, body: bytes) -> list[StreamDelta]:
+        """Read a body that is no event stream: one reply, an array of what would be events, or a stranger's page."""
+        try:
+            value: object = json.loads(body)
+        except (ValueError, RecursionError):
+            kind = self._reply.headers.get("content-type", "something else")
+            begin = " ".join(body[:200].decode("utf-8", "replace").split())
+            raise self._cut or Undecodable(
+                f"The endpoint answered with {kind}, which is no reply: {begin}", status=self._reply.status
+            ) from None
+        if isinstance(value, dict):
+            self._message = self._wire.decode(cast(JsonObject, value), self._info)
+            return _deltas(self._message)
+        items = cast(list[object], value) if isinstance(value, list) else []
+        deltas, error = self._take([("", json.dumps(item)) for item in items])
+        if error:
+            raise error
+        self._message = self._finish()
+        return deltas
+
+
+def _deltas(message: AssistantMessage) -> list[StreamDelta]:
+    """Return what a stream would have shown of a reply that came whole."""
+    deltas: list[StreamDelta] = []
+    for index, part in enumerate(message.parts):
+        match part:
+            case TextPart(text=text):
+                deltas.append(TextDelta(text))
+            case ReasoningPart(text=text) if text:
+                deltas.append(ReasoningDelta(text))
+            case CallPart(call=call):
+                deltas.append(CallDelta(index, call.id, call.name, call.arguments))
+            case _:
+                pass
+    return deltas

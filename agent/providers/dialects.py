@@ -1,0 +1,136 @@
+"""Where vendors and models stray from a wire's standard, as data; the keys are documented by each wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from treadle.agent.providers.contract import Dialect, WireName
+
+ByWire: TypeAlias = Mapping[WireName, Dialect]
+
+_COMMON = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "top_logprobs", "stop")
+_OPEN_WEIGHTS = {name: name for name in (*_COMMON, "top_k", "min_p")}
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_MARKER = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+
+OPENAI: ByWire = {
+    "openai_chat": {
+        "max_tokens_key": "max_completion_tokens",
+        "system_role": "developer",
+        "service_tiers": ("auto", "default", "flex", "priority"),
+        "media": ("image", "document", "audio"),
+        "strict": True,
+        "tool_choices": ("none", "required", "allowed_tools"),
+        "cache_key": True,
+        "cache_retention": ("in_memory", "24h"),
+    }
+}
+AZURE: ByWire = {"openai_chat": {"max_tokens_key": "max_completion_tokens", "strict": True}}
+OPENROUTER: ByWire = {
+    "openai_chat": {
+        "sampling": _OPEN_WEIGHTS,
+        "efforts": {effort: {"reasoning": {"effort": effort}} for effort in _EFFORTS[:-1]},
+        "media": ("image", "document", "audio"),
+        "tool_media": True,
+        "stream_usage": False,
+        "cache_marker": {"cache_control": {"type": "ephemeral"}},
+        "cache_ttls": ("5m", "1h"),
+        "cache_write": "m5",
+    }
+}
+GLM: ByWire = {
+    "openai_chat": {
+        "sampling": {name: name for name in ("temperature", "top_p", "seed", "stop")},
+        "zero_temperature": {"do_sample": False},
+        "max_stop": 1,
+        "structured": "json_object",
+        "inline_defs": True,
+        "tool_choices": (),
+        "parallel": False,
+        "stream_usage": False,
+    }
+}
+DEEPSEEK: ByWire = {
+    "openai_chat": {"reasoning_required": "reasoning_content", "structured": "json_object", "parallel": False}
+}
+MOONSHOT: ByWire = {"openai_chat": {"reasoning_required": "reasoning_content", "tool_choices": ("none",)}}
+MISTRAL: ByWire = {
+    "openai_chat": {
+        "sampling": {name: name for name in _COMMON if name not in {"seed", "top_logprobs"}}
+        | {"seed": "random_seed"},
+        "call_id_length": 9,
+        "stream_usage": False,
+    }
+}
+XAI: ByWire = {"openai_chat": {"max_tokens_key": "max_completion_tokens"}}
+GROQ: ByWire = {
+    "openai_chat": {
+        "max_tokens_key": "max_completion_tokens",
+        "service_tiers": ("auto", "on_demand", "flex", "performance"),
+    }
+}
+OPEN_WEIGHTS: ByWire = {
+    "openai_chat": {"sampling": _OPEN_WEIGHTS, "single_system": True, "escape_tokens": True}
+}
+OLLAMA: ByWire = {"openai_chat": {**OPEN_WEIGHTS["openai_chat"], "tool_choices": (), "parallel": False}}
+MOCK: ByWire = {"openai_chat": {"strict": True, "cache_key": True}}
+
+
+def gpt(first: str, last: str, *, default: str = "medium", **more: Any) -> ByWire:
+    """Return what holds for OpenAI's reasoning models over Chat, whose efforts run from `first` to `last`."""
+    efforts = _EFFORTS[_EFFORTS.index(first) : _EFFORTS.index(last) + 1]
+    chat = {
+        "efforts": tuple(effort for effort in efforts if effort != "minimal" or first == "minimal"),
+        "default_effort": default,
+        "sampling_unless_reasoning": ("temperature", "top_p", "top_logprobs"),
+        "verbosity": True,
+        "freeform": True,
+        **more,
+    }
+    return {"openai_chat": chat}
+
+
+GPT_5 = gpt("minimal", "high")
+GPT_5_1 = gpt("none", "high", default="none")
+GPT_5_2 = gpt("none", "xhigh", default="none")
+GPT_5_5 = gpt("none", "xhigh", cache_retention=("24h",))
+GPT_5_6 = gpt(
+    "none",
+    "none",
+    default="none",
+    extra_body={"reasoning_effort": "none"},
+    cache_retention=(),
+    cache_options=("30m",),
+    cache_marker=_MARKER,
+    cache_write="m30",
+)
+"""Chat takes no function of theirs while they reason."""
+GPT_6 = gpt(
+    "none",
+    "xhigh",
+    cache_retention=(),
+    cache_options=("30m",),
+    cache_marker=_MARKER,
+    cache_write="m30",
+)
+GPT_6_ASTRA: ByWire = {
+    "openai_chat": {
+        **GPT_6["openai_chat"],
+        "efforts": ("low", "medium", "high", "xhigh"),
+        "sampling": {"stop": "stop", "seed": "seed"},
+    }
+}
+GLM_5_3: ByWire = {
+    "openai_chat": {
+        "efforts": ("low", "high", "max"),
+        "default_effort": "high",
+        "extra_body": {"thinking": {"type": "enabled", "clear_thinking": False}},
+    }
+}
+GLM_5_2: ByWire = {"openai_chat": {"efforts": _EFFORTS}}
+GLM_5_1: ByWire = {
+    "openai_chat": {
+        "efforts": {"none": {"thinking": {"type": "disabled"}}, "high": {"thinking": {"type": "enabled"}}}
+    }
+}
