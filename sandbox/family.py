@@ -45,6 +45,7 @@ class Family:
     token: str
     began: float = field(default_factory=monotonic)
     _seen: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    _asked: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
 
     def living(self) -> list[Member]:
         """Who is still running, parents before children. Reaps those who ended and are ours to reap."""
@@ -65,14 +66,22 @@ class Family:
                     os.waitpid(member.pid, os.WNOHANG)
         return [member for member in members if not member.dead]
 
-    def signal(self, number: signal.Signals, shields: int = 0) -> bool:
-        """Signal everyone, except the first `shields` who only confine the others. False when nobody is left."""
+    def ask(self, shields: int) -> bool:
+        """Send TERM to everyone not asked before, but for the first `shields`. False when nobody is left."""
         members = self.living()
-        if members and members[0].pid == self.leader:
-            members = members[shields:]
+        confining = members[:shields] if members and members[0].pid == self.leader else []
         for member in members:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(member.pid, number)
+            if member not in confining and (member.pid, member.started) not in self._asked:
+                self._asked.add((member.pid, member.started))
+                _send(member.pid, signal.SIGTERM)
+                _send(member.pid, signal.SIGCONT)  # what was stopped would not hear it
+        return bool(members)
+
+    def kill(self) -> bool:
+        """Send KILL to everyone. False when nobody is left."""
+        members = self.living()
+        for member in members:
+            _send(member.pid, signal.SIGKILL)
         return bool(members)
 
     def _candidates(self) -> Iterable[int]:
@@ -86,6 +95,11 @@ class Family:
         if member.session == self.leader or (member.pid, member.started) in self._seen:
             return True
         return self.token.encode() in (_read(f"/proc/{member.pid}/environ") or b"")
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _member(pid: int) -> Member | None:

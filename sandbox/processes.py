@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import termios
 from array import array
@@ -26,6 +25,7 @@ _CHUNK = 1 << 16
 _SETTLE = 0.1
 """Seconds that output is still awaited from others after the leader ended."""
 _LEAVE_GRACE = 1.0
+_LONGEST_PAUSE = 0.02
 _KILL_ROUNDS, _KILL_PAUSE = 200, 0.005
 _GUARD = (
     "trap '' INT TERM HUP; read -r _; n=0; "
@@ -103,13 +103,14 @@ class HostProcess:
         return _exit_code(self.pid)
 
     async def stop(self, grace: float = 2.0) -> None:
-        if not self._family.signal(signal.SIGTERM, self._shields):
-            return
+        pause = 0.001
         with anyio.move_on_after(grace):
-            await self._gone()
+            while self._family.ask(self._shields):
+                await anyio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             return
         for _ in range(_KILL_ROUNDS):
-            if not self._family.signal(signal.SIGKILL):
+            if not self._family.kill():
                 return
             await anyio.sleep(_KILL_PAUSE)
 
@@ -123,13 +124,6 @@ class HostProcess:
                 os.close(self._stdin)
             os.close(self._pidfd)
             self._popen.poll()
-
-    async def _gone(self) -> None:
-        await self.wait()
-        pause = 0.001
-        while self._family.living():
-            await anyio.sleep(pause)
-            pause = min(2 * pause, 0.05)
 
 
 class _Output:
