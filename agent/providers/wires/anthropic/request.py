@@ -1,0 +1,350 @@
+"""A request as an Anthropic body: tools, system, messages, and what is asked beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from treadle import prompts
+from treadle.agent.messages import AssistantMessage, Message, Warned
+from treadle.agent.providers.contract import (
+    Breakpoint,
+    Dialect,
+    HttpCall,
+    InvalidRequest,
+    ModelInfo,
+    ModelRequest,
+    Renderings,
+)
+from treadle.agent.providers.rendering import Notes, array, dumps, encoded, snap_effort, snap_ttl
+from treadle.agent.providers.wires.anthropic.blocks import Turn, is_container, text_block, turns
+from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
+
+VERSION: Final = "2026-10-21"
+SAMPLING_VERSION: Final = "2023-06-01"
+"""The newer version refuses temperature, top_p and top_k, even at their defaults."""
+DEFAULT_MAX_TOKENS: Final = 8192
+"""The field is required; this holds where neither the request nor the model's row says more."""
+BINDING_BETA: Final = "thinking-binding-controls-2026-08-01"
+_HOSTED: Final[Mapping[str, str]] = {
+    "web_search": "web_search_20250305",
+    "code_interpreter": "code_execution_20250825",
+    "tool_search": "tool_search_tool_bm25_20251119",
+}
+EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
+_BUDGETS: Final = {
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 16_384,
+    "xhigh": 32_768,
+    "max": 65_536,
+}
+_LEAST_BUDGET: Final = 1024
+# Where a cache marker may stand. A tool begins with its name, but for a deferred one, which takes none.
+_MARKABLE: Final = re.compile(
+    rb'\{"name":|\{"type":"(?:text|image|document|tool_use|server_tool_use|mcp_tool_use|(?!advisor)(?:\w+_)?tool_result)"'
+)
+_SAMPLED: Final = ("temperature", "top_p", "top_k")
+_LITERALS: Final = frozenset({"enum", "const", "default", "examples"})
+_NAMED_SCHEMAS: Final = frozenset({"properties", "$defs", "definitions"})
+_UNSUPPORTED: Final = re.compile(
+    r"minimum|maximum|exclusiveM(?:in|ax)imum|multipleOf|(?:min|max)(?:Length|Properties)|maxItems|uniqueItems"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """What a model takes otherwise than asked, or not at all."""
+
+    model: ModelInfo
+    notes: Notes
+    words: list[str]
+    """What no field can say: asked for in words, at the tail."""
+
+    def takes(self, key: str, default: Any) -> Any:
+        return self.model.dialect.get(key, default)
+
+    def drop(self, name: str, why: str = "") -> None:
+        """Note that something is not sent."""
+        detail = f"{self.model.id} does not take {name}{why}"
+        self.notes.append(Warned(code=f"{name.split('.')[0]}_dropped", field=name, detail=detail))
+
+    def ask(self, name: str, key: str, **words: str) -> None:
+        """Say in words what there is no field for."""
+        self.words.append(prompts.load(f"wires/{key}", **words))
+        detail = f"{self.model.id} has no field for it: asked for in words"
+        self.notes.append(Warned(code=f"{name}_in_words", field=name, detail=detail))
+
+
+def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, stream: bool) -> HttpCall:
+    """Return the call to `/messages`. Raises `InvalidRequest` for what this wire cannot say."""
+    losses = _Losses(model, [], [])
+    tools = _tools(request.tools, losses)
+    system = [encoded(text_block(text)) for text in request.system if text.strip()]
+    conversation = turns(request.messages, model, kept, losses.notes)
+    if not system and not any(turn.blocks for turn in conversation):
+        raise InvalidRequest("there is no message to send")
+    knobs = _knobs(request, losses) | ({"stream": True} if stream else {})
+    blocks = [*tools, *system, *(block for turn in conversation for block in turn.blocks)]
+    places = _places(request.caching.breakpoints, tools, system, conversation)
+    marked = iter(_marked(blocks, places, losses))
+    sections = ((b"tools", tools), (b"system", system))
+    fields = [
+        encoded(knobs)[:-1],
+        *(b'"%s":%s' % (name, array([next(marked) for _ in blocks])) for name, blocks in sections if blocks),
+    ]
+    messages = [turn.message([next(marked) for _ in turn.blocks]) for turn in conversation if turn.blocks]
+    if not _is_paused(request.messages):  # what goes on may have nothing after it
+        messages += [Turn("user", (encoded(text_block(text)),)).whole for text in losses.words]
+    return HttpCall(
+        method="POST",
+        path="/messages",
+        body=b",".join((*fields, b'"messages":' + array(messages))) + b"}",
+        segments=(*tools, *system, *(turn.whole for turn in conversation if turn.blocks)),
+        headers=_headers(knobs, model.dialect),
+        warnings=tuple(dict.fromkeys(losses.notes)),
+        stream=stream,
+    )
+
+
+def _tools(tools: Sequence[ToolSpec], losses: _Losses) -> list[bytes]:
+    deferred = {
+        name
+        for tool in tools
+        if isinstance(tool, Hosted) and tool.kind == "tool_search"
+        for name in tool.config.get("deferred", ())
+    }
+    return [_tool(tool, losses, deferred=tool.name in deferred) for tool in tools]
+
+
+def _tool(tool: ToolSpec, losses: _Losses, *, deferred: bool) -> bytes:
+    match tool:
+        case Function(name=name, description=description, parameters=parameters, strict=strict):
+            schema: JsonObject = {"type": "object", **parameters}
+            described: JsonObject = {"name": name, "description": description}
+            described["input_schema"] = _closed(schema) if strict else schema
+            if strict:
+                described["strict"] = True
+        case Freeform(name=name, description=description, grammar=grammar):
+            if grammar is not None:
+                losses.drop(f"grammar.{name}")
+            schema = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+            described = {"name": name, "description": description, "input_schema": schema}
+        case Hosted(kind=kind, config=config):
+            version = cast("str | None", {**_HOSTED, **losses.takes("hosted", {})}.get(kind))
+            if version is None:
+                raise InvalidRequest(f"{losses.model.vendor} runs no {kind} for {losses.model.id}")
+            options = {key: value for key, value in config.items() if key != "deferred"}
+            described = {"name": re.sub(r"_\d{8}$", "", version), "type": version, **options}
+    return encoded({"defer_loading": True, **described} if deferred else described)
+
+
+def _closed(schema: Any) -> Any:
+    """Return a schema as strict modes take it: objects closed, without the constraints that they refuse."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    node: JsonObject = {}
+    for key, value in cast("JsonObject", schema).items():
+        if _UNSUPPORTED.fullmatch(key) or (key == "minItems" and value not in {0, 1}):
+            continue
+        if key in _LITERALS:
+            node[key] = value
+        elif key in _NAMED_SCHEMAS:
+            node[key] = {name: _closed(inner) for name, inner in value.items()}
+        else:
+            node["anyOf" if key == "oneOf" else key] = _closed(value)
+    if node.get("type") == "object" or "properties" in node:
+        node["additionalProperties"] = False
+    return node
+
+
+def _places(
+    points: Iterable[Breakpoint],
+    tools: Sequence[bytes],
+    system: Sequence[bytes],
+    conversation: Sequence[Turn],
+) -> list[tuple[int, bool]]:
+    """Return how many blocks stand before each breakpoint, and whether it is to last an hour."""
+    before = len(tools) + len(system)
+    ends: list[int] = []
+    for turn in conversation:
+        before += len(turn.blocks)
+        ends.append(before)
+    fixed = {"tools": len(tools), "system": len(tools) + len(system)}
+    return [
+        (
+            ends[point.message] if point.after == "message" else fixed[point.after],
+            point.ttl is not None and snap_ttl(point.ttl, ("5m", "1h")) == "1h",
+        )
+        for point in points
+        if point.after != "message" or 0 <= point.message < len(ends)
+    ]
+
+
+def _marked(blocks: list[bytes], places: Iterable[tuple[int, bool]], losses: _Losses) -> list[bytes]:
+    """Return the blocks with cache markers at the asked places, or before, where a block takes none."""
+    asked: dict[int, bool] = {}
+    for end, long in places:
+        last = end - 1
+        while last >= 0 and not _MARKABLE.match(blocks[last]):
+            last -= 1
+        if last >= 0:
+            asked[last] = asked.get(last, False) or long
+    most = losses.takes("cache_points", 4)
+    if len(asked) > most:
+        losses.drop("breakpoint", f": {len(asked)} asked for, the last {most} taken")
+    long = False
+    for index in sorted(asked, reverse=True)[:most]:
+        long = long or asked[index]  # what lasts longer must stand before what does not
+        control = {"type": "ephemeral", **({"ttl": "1h"} if long else {})}
+        blocks[index] = b'%s,"cache_control":%s}' % (blocks[index][:-1], encoded(control))
+    return blocks
+
+
+def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
+    """Return what is no part of the cached prefix."""
+    model = losses.model
+    limit = request.output.max_tokens or model.max_output or DEFAULT_MAX_TOKENS
+    if model.max_output is not None and limit > model.max_output:
+        losses.drop("max_tokens", f" above {model.max_output}")
+        limit = model.max_output
+    thinking, effort = _thinking(request, limit, losses)
+    thinks = thinking.get("type") in {"adaptive", "enabled"}
+    if request.output.verbosity is not None:
+        losses.drop("verbosity")
+    output = ({"effort": effort} if effort else {}) | _format(request, losses)
+    return {
+        "model": model.id,
+        "max_tokens": limit,
+        **({"thinking": thinking} if thinking else {}),
+        **({"output_config": output} if output else {}),
+        **_choice(request, losses, thinks=thinks),
+        **_sampling(request, losses, thinks=thinks),
+        **_tier(request, losses),
+        **_container(request.messages),
+    }
+
+
+def _thinking(request: ModelRequest, limit: int, losses: _Losses) -> tuple[JsonObject, str | None]:
+    """Return the thinking parameter and the effort, each empty where nothing is to be said."""
+    wanted, style = request.output.effort, losses.takes("thinking", "adaptive")
+    off = losses.takes("thinking_off", "disabled")
+    if wanted == "none" and off != "unsupported":
+        return ({} if style == "none" else {"type": off}), None
+    effort = (
+        snap_effort(wanted, losses.takes("efforts", () if style == "none" else EFFORTS)) if wanted else None
+    )
+    if effort not in {wanted, None}:
+        detail = f"{losses.model.id} does not take {wanted!r}: {effort!r} is asked for"
+        losses.notes.append(Warned(code="effort_snapped", field="effort", detail=detail))
+    summary: JsonObject = {"display": "summarized"} if request.output.reasoning_summary else {}
+    match style:
+        case "adaptive":
+            drop = {"prefix_mismatch_behavior": "drop_block"}
+            binding = {"block_binding": drop} if losses.takes("drop_unbound_thinking", False) else {}
+            asked = wanted or summary or binding
+            return ({"type": "adaptive", **summary, **binding} if asked else {}), effort
+        case "enabled" if wanted:
+            budget = min(_BUDGETS[wanted], limit - 1)
+            if budget >= _LEAST_BUDGET:
+                return {"type": "enabled", "budget_tokens": budget, **summary}, effort
+            losses.drop("thinking", f" in {limit} tokens")
+        case _ if wanted and not effort:
+            losses.drop("effort")
+        case _:
+            pass
+    return {}, effort
+
+
+def _format(request: ModelRequest, losses: _Losses) -> JsonObject:
+    """Ask for JSON: by schema where the model can, else in words."""
+    schema = request.output.schema
+    if schema is not None and losses.takes("structured", "json_schema") == "json_schema":
+        return {"format": {"type": "json_schema", "schema": _closed(schema)}}
+    if schema is not None:
+        losses.ask("schema", "json_schema", schema=dumps(schema))
+    elif request.output.json_mode:
+        losses.ask("json_mode", "json")
+    return {}
+
+
+def _choice(request: ModelRequest, losses: _Losses, *, thinks: bool) -> JsonObject:
+    """Say which tools may be called. The list itself never changes: it is what is cached first."""
+    if not request.tools:
+        return {}
+    choice: JsonObject = {"type": "auto"}
+    forced = losses.takes("forced_tool_choice", "yes")
+    match request.tool_choice or "none":
+        case "auto":
+            pass
+        case "none":
+            return {"tool_choice": {"type": "none"}}
+        case "required" if forced == "yes" or (forced == "not_while_thinking" and not thinks):
+            choice = {"type": "any"}
+        case "required":
+            losses.ask("tool_choice", "must_call")
+        case names:
+            unknown = sorted(set(names) - {tool.name for tool in request.tools})
+            if unknown:
+                raise InvalidRequest(
+                    f"tool_choice names tools that are not in the list: {', '.join(unknown)}"
+                )
+            losses.ask("tool_choice", "only_tools", tools=", ".join(names))
+    if request.parallel is False:
+        choice["disable_parallel_tool_use"] = True
+    return {} if choice == {"type": "auto"} else {"tool_choice": choice}
+
+
+def _sampling(request: ModelRequest, losses: _Losses, *, thinks: bool) -> JsonObject:
+    sampling, rule = request.sampling, losses.takes("sampling", "never")
+    accepted = () if rule == "never" or (thinks and rule == "when_not_reasoning") else _SAMPLED
+    taken: JsonObject = {"stop_sequences": list(sampling.stop)} if sampling.stop else {}
+    for name, value in sampling.model_dump(exclude_none=True, exclude={"stop"}).items():
+        if name in accepted:
+            taken[name] = value
+        else:
+            losses.drop(
+                f"sampling.{name}", " while it reasons" if rule != "never" and name in _SAMPLED else ""
+            )
+    return taken
+
+
+def _tier(request: ModelRequest, losses: _Losses) -> JsonObject:
+    match request.service_tier:
+        case None:
+            return {}
+        case "auto" | "standard_only" as tier:
+            return {"service_tier": tier}
+        case "fast":
+            return {"speed": "fast"}
+        case tier:
+            losses.drop("service_tier", f" {tier!r}")
+            return {}
+
+
+def _is_paused(messages: Sequence[Message]) -> bool:
+    last = messages[-1] if messages else None
+    return isinstance(last, AssistantMessage) and last.state == "paused"
+
+
+def _container(messages: Sequence[Message]) -> JsonObject:
+    """Name the container in which a paused reply goes on."""
+    last = messages[-1] if _is_paused(messages) else None
+    parts = last.parts if isinstance(last, AssistantMessage) else ()
+    return next(({"container": json.loads(part.raw)["id"]} for part in parts if is_container(part)), {})
+
+
+def _headers(knobs: JsonObject, dialect: Dialect) -> dict[str, str]:
+    sampled = not knobs.keys().isdisjoint(_SAMPLED)
+    version = dialect.get("anthropic_version", SAMPLING_VERSION if sampled else VERSION)
+    betas = [*dialect.get("betas", ())]
+    if "block_binding" in knobs.get("thinking", {}):
+        betas.append(BINDING_BETA)
+    named = {"anthropic-beta": ",".join(dict.fromkeys(betas))} if betas else {}
+    return {"anthropic-version": version, **named}
