@@ -188,7 +188,8 @@ def _fault(data: Any) -> _Fault:
     outer = cast("JsonObject", data)
     nested = outer.get("error")
     if isinstance(nested, str):
-        return _Fault(str(outer.get("message") or nested), _codes(outer) or (nested,))
+        word = () if " " in nested else (nested,)
+        return _Fault(str(outer.get("message") or nested), _codes(outer) or word)
     inner = cast("JsonObject", nested) if isinstance(nested, dict) else outer
     extra = _object(inner.get("metadata"))
     message = str(inner.get("message") or inner.get("detail") or inner.get("msg") or "")

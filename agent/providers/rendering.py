@@ -133,6 +133,11 @@ def snap_ttl(wanted: str, accepted: Sequence[str]) -> str | None:
     return short[-1] if short else next(iter(ranked), None)
 
 
+def sound_name(name: str) -> str:
+    """Return a tool's name as APIs take it. A model may call what does not exist, and history must hold it."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "unknown"
+
+
 def derived_id(*seed: object, prefix: str = "call_", length: int = 24) -> str:
     """Return an id that is the same for the same seed."""
     text = "\x1f".join(str(part) for part in seed)

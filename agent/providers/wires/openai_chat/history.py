@@ -37,6 +37,7 @@ from treadle.agent.providers.rendering import (
     media_url,
     members,
     result_text,
+    sound_name,
 )
 from treadle.tools.contract import Content, Inline, JsonObject, Media, Text, ToolCall, ToolResult, Url
 
@@ -233,15 +234,15 @@ def _rebuild(part: Part, pieces: _Pieces, notes: Notes, *, apart: bool) -> None:
 
 
 def _call(part: CallPart, model: ModelInfo, *, home: bool) -> str:
-    call, key = part.call, wire_id(part.call.id, model)
+    call, key, name = part.call, wire_id(part.call.id, model), sound_name(part.call.name)
     if home and part.raw and key == call.id:
         return part.raw
     if call.input == "text" and model.dialect.get("freeform"):
-        return dumps({"id": key, "type": "custom", "custom": {"name": call.name, "input": call.arguments}})
+        return dumps({"id": key, "type": "custom", "custom": {"name": name, "input": call.arguments}})
     return dumps({
         "id": key,
         "type": "function",
-        "function": {"name": call.name, "arguments": _arguments(call)},
+        "function": {"name": name, "arguments": _arguments(call)},
     })
 
 

@@ -24,7 +24,7 @@ from treadle.agent.messages import (
 )
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
-from treadle.agent.providers.rendering import derived_id, dumps
+from treadle.agent.providers.rendering import derived_id, dumps, sound_name
 from treadle.tools.contract import JsonObject, ToolCall
 
 OPEN: Final = "<think>"
@@ -220,9 +220,9 @@ def _calls(body: JsonObject, fields: JsonObject, model: ModelInfo) -> Iterator[C
         inner = free or as_object(item.get("function"))
         name, text = as_text(inner.get("name")), arguments(inner.get("input" if free else "arguments"))
         if free:
-            raw = {**item, "id": key}
+            raw = {**item, "id": key, "custom": {**free, "name": sound_name(name)}}
         else:
-            named = {**inner, "name": name, "arguments": text if text.strip() else "{}"}
+            named = {**inner, "name": sound_name(name), "arguments": text if text.strip() else "{}"}
             raw = {**item, "id": key, "type": "function", "function": named}
         raw.pop("index", None)
         call = ToolCall(id=key, name=name, arguments=text, input="text" if free else "json")
@@ -266,7 +266,7 @@ def _usage(usage: JsonObject, model: ModelInfo) -> Usage:
         cache_write=CacheWrite.model_validate({written: wrote}),
         output=completion,
         reasoning=reasoning,
-        cost=float(cost) if isinstance(cost, int | float) else None,
+        cost=_number(cost) if isinstance(cost, int | float) else None,
     )
 
 
@@ -274,10 +274,14 @@ def _count(data: JsonObject, *keys: str) -> int:
     return next((value for key in keys if isinstance(value := data.get(key), int)), 0)
 
 
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def _logprobs(data: JsonObject) -> Iterator[TokenLogprob]:
     for item in map(as_object, as_list(data.get("content"))):
         others = tuple(
-            (as_text(other.get("token")), float(other.get("logprob", 0)))
+            (as_text(other.get("token")), _number(other.get("logprob")))
             for other in map(as_object, as_list(item.get("top_logprobs")))
         )
         yield TokenLogprob(

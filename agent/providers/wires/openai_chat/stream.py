@@ -162,7 +162,7 @@ def _details(fields: JsonObject, value: Any) -> list[JsonObject]:
     for item in map(as_object, as_list(value)):
         last = held[-1] if held else {}
         same = all(last.get(key) == item.get(key) for key in ("type", "index"))
-        if last and same and item.get("id") in {None, last.get("id")}:
+        if last and same and item.get("id") in (None, last.get("id")):
             held[-1] = last | {
                 key: as_text(last.get(key)) + new if key in {"text", "summary", "data"} else new
                 for key, new in item.items()
@@ -275,9 +275,11 @@ _CALL_KEYS: Final = {"index", "id", "type", "function", "custom"}
 
 def _begins(call: _Call, sent_id: str, name: str, text: str) -> bool:
     """Tell whether a fragment under a known index begins another call: hosts that give all calls one index."""
-    if sent_id and call.sent_id and sent_id != call.sent_id:
-        return bool(name)
-    return bool(name) and call.complete and text.lstrip().startswith("{")
+    if not name or not call.name:
+        return False
+    if name != call.name or (sent_id and call.sent_id and sent_id != call.sent_id):
+        return True
+    return call.complete and text.lstrip().startswith("{")
 
 
 class _ThinkTags:
