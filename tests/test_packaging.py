@@ -105,6 +105,15 @@ def test_the_installed_program_is_the_wheel_and_not_the_work_tree(installed: Pat
     assert [Path(name).resolve().is_relative_to(home) for name in files] == [True, True]
 
 
+def test_the_installed_program_brings_its_tasks(installed: Path, hostile: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    make = f"from treadle.agent.frontends.tasks import *; prepare(load('ledger'), Path({str(copy)!r}))"
+    made = run(installed / "python", "-c", make, cwd=hostile)
+    assert (made.returncode, made.stderr) == (0, "")
+    listed = run("git", "ls-files", cwd=copy).stdout.splitlines()
+    assert listed == run("git", "ls-files", ".", cwd=ROOT / "workspaces/ledger/repo").stdout.splitlines()
+
+
 def test_the_version_is_said_before_anything_heavy_is_loaded(installed: Path, hostile: Path) -> None:
     ran = run(installed / "python", "-X", "importtime", "-m", "treadle.agent", "--version", cwd=hostile)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in ran.stderr.splitlines()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from treadle.agent.frontends.tasks import (
     Proof,
@@ -23,6 +23,13 @@ from treadle.agent.frontends.tasks import (
     verify,
 )
 from treadle.agent.mock import script
+from treadle.sandbox.contract import Place, Profile, Sandbox
+from treadle.sandbox.files import HostFiles
+from treadle.sandbox.local import local_processes
+from treadle.sandbox.masks import Masks
+from treadle.tools.builtin.changes import Seen
+from treadle.tools.builtin.standard import builtin_tools
+from treadle.tools.contract import JsonObject, Text, ToolContext, ToolError
 
 ALL = ("ledger", "notes-app", "slugger")
 RUN = ("ledger", "notes-app", pytest.param("slugger", marks=pytest.mark.real))
@@ -47,53 +54,40 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def act(copy: Path, name: str, arguments: dict[str, JsonValue]) -> str:
-    """Do what a call asks for, as plainly as possible; what a model would be told."""
-    match name, arguments:
-        case "shell", {"command": str(command)}:
-            ran = subprocess.run(
-                ("sh", "-c", f"({command}) 2>&1"), cwd=copy, capture_output=True, text=True, encoding="utf-8"
-            )
-            return f"exit {ran.returncode}\n{ran.stdout}"
-        case "write", {"path": str(path), "content": str(content)}:
-            (copy / path).write_text(content, encoding="utf-8")
-            return "written"
-        case "edit", {"path": str(path), "edits": list(edits)}:
-            return edit(copy / path, edits)
-        case "plan", {"items": list(items)}:
-            return f"{len(items)} steps"
-        case _:
-            return look(copy, name, arguments)
+class FolderSpill:
+    """Keeps long output in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, call_id: str) -> str:
+        return str(self.folder / f"{call_id}.txt")
 
 
-def look(copy: Path, name: str, arguments: dict[str, JsonValue]) -> str:
-    match name, arguments:
-        case "read", {"path": str(path)}:
-            lines = (copy / path).read_text(encoding="utf-8").splitlines()
-            return "\n".join(f"{number}\t{line}" for number, line in enumerate(lines, 1))
-        case "glob", {"pattern": str(pattern)}:
-            return "\n".join(str(found.relative_to(copy)) for found in copy.glob(pattern))
-        case "grep", {"pattern": str(pattern)}:
-            files = [found for found in copy.glob("*/**/*") if found.is_file()]
-            return "\n".join(
-                str(found.relative_to(copy))
-                for found in files
-                if re.search(pattern, found.read_text(encoding="utf-8", errors="replace"))
-            )
-        case _:
-            raise AssertionError(f"{name} takes no {arguments}")
+async def ignore(_: str) -> None:
+    """Nobody watches."""
 
 
-def edit(path: Path, edits: list[JsonValue]) -> str:
-    text = path.read_text(encoding="utf-8")
-    for one in edits:
-        match one:
-            case {"old": str(old), "new": str(new)} if text.count(old) == 1:
-                text = text.replace(old, new)
-            case _:
-                return "nothing was changed"
-    path.write_text(text, encoding="utf-8")
-    return "edited"
+class Hands:
+    """The built-in tools in a working copy, used one call after another."""
+
+    def __init__(self, copy: Path) -> None:
+        spill = FolderSpill(copy.parent)
+        self.tools = {tool.spec.name: tool for tool in builtin_tools(Seen(), spill, None)}
+        self.sandbox = Sandbox(
+            Place(str(copy), str(copy)),
+            HostFiles((str(copy),), Masks()),
+            local_processes({"PATH": os.defpath}),
+            Profile(write_roots=(str(copy),)),
+        )
+
+    async def call(self, name: str, arguments: JsonObject) -> str:
+        """Do what a call asks for; what the model is told."""
+        try:
+            outcome = await self.tools[name].run(arguments, ToolContext("c1", self.sandbox, ignore))
+        except ToolError as error:
+            return str(error)
+        return "".join(part.text for part in outcome.content if isinstance(part, Text))
 
 
 def head(copy: Path) -> str:
@@ -166,15 +160,17 @@ def test_a_task_passes_once_its_diff_is_applied(name: str, tmp_path: Path) -> No
     assert (changed(copy), diff(copy)) == (task.expect, task.expected)
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("name", RUN)
-def test_a_scripted_model_makes_the_expected_diff(name: str, tmp_path: Path) -> None:
+async def test_a_scripted_model_makes_the_expected_diff(name: str, tmp_path: Path) -> None:
     task = load(name)
     copy = prepare(task, tmp_path / "copy")
+    hands = Hands(copy)
     told = ""
     for step in script.load(task.script).steps:
         assert step.when is None or step.when.last_result in told, told
         for call in step.calls:
-            told = act(copy, call.name, call.arguments)
+            told = await hands.call(call.name, call.arguments)
     assert diff(copy) == task.expected
 
 
