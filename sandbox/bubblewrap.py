@@ -77,7 +77,8 @@ def find(path: str, roots: tuple[str, ...]) -> str:
 
 def probe(program: str) -> None:
     """Run `true` in a sandbox with all namespaces. Raises `SandboxUnavailable` with the reason in one line."""
-    argv = [program, *_base(), *_CONFINE, "--unshare-net", "--", "true"]
+    # Without a first process of its own, bubblewrap leaves no orphan for us to reap.
+    argv = [program, *_base(), *_CONFINE, "--unshare-net", "--as-pid-1", "--", "true"]
     try:
         done = subprocess.run(
             argv,
@@ -111,6 +112,8 @@ def arguments(profile: Profile, masks: Masks, env: Mapping[str, str]) -> tuple[s
         *_base(),
         *(word for pair in runtime for word in pair),
         *(word for mount in ordered for word in _mount(mount)),
+        # Only now, so that what is shown inside could still be mounted.
+        *(word for path, kind in ordered if kind == "empty" for word in ("--remount-ro", path)),
         *_CONFINE,
         *network,
     )
@@ -143,7 +146,7 @@ def _mount(mount: Mount) -> tuple[str, ...]:
         case path, "read":
             return "--ro-bind", path, path
         case path, "empty":
-            return "--tmpfs", path, "--remount-ro", path
+            return "--tmpfs", path
         case path, "null":
             return "--ro-bind", "/dev/null", path
 
