@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from treadle.agent.events import Effort, Mode, Sampling
 from treadle.agent.providers.catalogue import ModelSettings
@@ -27,13 +27,28 @@ class ConfigError(Exception):
 class LimitSettings(Frozen):
     """What one turn may use."""
 
-    steps: int = Field(200, ge=1)
-    tool_calls: int | None = Field(None, ge=0)
-    tokens: int | None = Field(None, ge=1)
-    cost: float | None = Field(None, gt=0)
+    steps: int = Field(default=200, ge=1)
+    tool_calls: int | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=1)
+    cost: float | None = Field(default=None, gt=0)
     """USD."""
-    time: float | None = Field(None, gt=0)
+    time: float | None = Field(default=None, gt=0)
     """Seconds."""
+
+
+class ReplySettings(Frozen):
+    """What is asked of each reply. None leaves it to the provider."""
+
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: str | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
+
+
+class ConnectionSettings(Frozen):
+    """How patient we are with a provider."""
+
+    retries: Retries = Field(default_factory=Retries)
+    timeouts: Timeouts = Field(default_factory=Timeouts)
 
 
 class Config(Frozen):
@@ -42,18 +57,15 @@ class Config(Frozen):
     model: str | None = None
     """VENDOR/MODEL."""
     effort: Effort | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-    service_tier: str | None = None
-    max_output_tokens: int | None = Field(None, ge=1)
     mode: Mode | None = None
     sandbox: Literal["auto", "bwrap", "none"] = "auto"
     allow: tuple[str, ...] = ()
     """Rules as in `Shell(git log *)`."""
     deny: tuple[str, ...] = ()
+    reply: ReplySettings = Field(default_factory=ReplySettings)
     sampling: Sampling = Sampling()
-    limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
-    retries: Retries = Field(default_factory=Retries)
-    timeouts: Timeouts = Field(default_factory=Timeouts)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    connection: ConnectionSettings = Field(default_factory=ConnectionSettings)
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     """By VENDOR/MODEL, where both may be globs."""
@@ -143,13 +155,14 @@ def _value(text: str) -> Any:
 
 
 def _put(settings: JsonObject, key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for name in path:
-        inner = settings.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{key}: {name} is a value, not a table")
-        settings = inner
-    settings[last] = value
+    name, dot, rest = key.partition(".")
+    if not dot:
+        settings[name] = value
+        return
+    inner = settings.setdefault(name, {})
+    if not isinstance(inner, dict):
+        raise ConfigError(f"{key}: {name} is a value, not a table")
+    _put(inner, rest, value)
 
 
 def _check(settings: JsonObject, where: str) -> Config:
@@ -164,16 +177,23 @@ def _check(settings: JsonObject, where: str) -> Config:
 
 
 def _nearest(path: Sequence[str | int]) -> str:
-    names = list(Config.model_fields)
-    if len(path) > 1:
-        tables: dict[str, type[Frozen]] = {
-            "limits": LimitSettings,
-            "retries": Retries,
-            "timeouts": Timeouts,
-            "sampling": Sampling,
-            "providers": ProviderSettings,
-            "models": ModelSettings,
-        }
-        names = list(tables[str(path[0])].model_fields)
+    """Name the known key next to the last one of this path."""
+    table: type[BaseModel] = Config
+    for name in path[:-1]:
+        inner = _TABLES.get(str(name))
+        table = inner if inner is not None else table
+    names = list(table.model_fields)
     near = get_close_matches(str(path[-1]), names, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "limits": LimitSettings,
+    "reply": ReplySettings,
+    "connection": ConnectionSettings,
+    "retries": Retries,
+    "timeouts": Timeouts,
+    "sampling": Sampling,
+    "providers": ProviderSettings,
+    "models": ModelSettings,
+}

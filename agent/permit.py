@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from treadle.sandbox.contract import Access
+import anyio
+
+from treadle.agent.events import Mode
+from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.paths import resolve
+from treadle.sandbox.policy import decide
+from treadle.sandbox.rules import Rule
 from treadle.tools.contract import ToolCall
 
 By: TypeAlias = Literal["rule", "mode", "user", "command", "headless"]
@@ -55,3 +62,42 @@ def in_words(access: Access) -> str:
         *(f"reach: {host}" for host in access.hosts),
     ]
     return f"{access.tool}({'; '.join(parts)})"
+
+
+class Asker(Protocol):
+    """Puts a question to somebody: a person at a terminal, a program, an editor, or nobody."""
+
+    async def __call__(self, call: ToolCall, access: Access, reason: str) -> Allowed | Refused: ...
+
+
+async def nobody(call: ToolCall, access: Access, reason: str) -> Allowed | Refused:
+    """Answer for a run that nobody watches."""
+    return Refused("headless", f"{reason}. Nobody can be asked in this run, so the call was not made.")
+
+
+class Gate:
+    """A permit by the user's rules and the session's mode. What they leave open is asked, one question at a time."""
+
+    def __init__(self, rules: Sequence[Rule], mode: Mode, contained: bool, place: Place, asker: Asker) -> None:
+        self.mode: Mode = mode
+        self._rules = tuple(rules)
+        self._contained = contained
+        self._place = place
+        self._asker = asker
+        self._one_at_a_time = anyio.Lock()
+
+    def judge(self, call: ToolCall, access: Access) -> Allowed | Refused | Unsure:
+        """Decide from rules and mode alone."""
+        decision = decide(resolve(access), self._rules, self.mode, self._contained, self._place)
+        match decision.verdict:
+            case "allow":
+                return Allowed("rule" if decision.rule else "mode", decision.reason)
+            case "deny":
+                return Refused("rule" if decision.rule else "mode", decision.reason)
+            case "ask":
+                return Unsure(decision.reason)
+
+    async def ask(self, call: ToolCall, access: Access, reason: str) -> Allowed | Refused:
+        """Put the question that `judge` left open."""
+        async with self._one_at_a_time:
+            return await self._asker(call, access, reason)

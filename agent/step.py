@@ -56,13 +56,15 @@ async def ask(
     """
     attempt = 0
     while True:
+        began = anyio.current_time()
         try:
             return await _ask_once(model, request, keep, show)
         except ProviderError as error:
             attempt += 1
+            took = anyio.current_time() - began
             seconds = wait(error, attempt, random=SystemRandom().random(), retries=retries)
-            if seconds is None:
-                raise
+            if seconds is None or began + 2 * took + seconds >= anyio.current_effective_deadline():
+                raise  # there is no time for another attempt like this one
             await show(RetryScheduled(reason=str(error), seconds=seconds, attempt=attempt))
             await anyio.sleep(seconds)
 

@@ -1,0 +1,213 @@
+"""The command line: what can be asked for, and what each command loads."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from treadle.agent import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def main() -> None:
+    """Run the command line and exit. Bad usage is exit code 1; click's own is 2."""
+    code = _main(sys.argv[1:])
+    sys.exit(code)
+
+
+def _main(arguments: list[str]) -> int:
+    try:
+        code = cli.main(arguments, prog_name="treadle", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        _bad_usage(arguments, error)
+        return 1
+    except click.ClickException as error:
+        click.echo(f"treadle: {error.format_message()}", err=True)
+        return 1
+    except click.Abort:
+        return 130
+
+
+def _bad_usage(arguments: list[str], error: click.UsageError) -> None:
+    hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+    message = " ".join(error.format_message().split())
+    click.echo(f"treadle: {message}{hint}", err=True)
+    if arguments[:1] == ["run"] and _wants_json(arguments):
+        from treadle.agent.frontends.outcome import Result
+
+        click.echo(json.dumps(Result().end("usage", message).as_object()))
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    formats = ("json", "stream-json")
+    return any(
+        (name == "--output" and value in formats) or name in {f"--output={kind}" for kind in formats}
+        for name, value in pairs
+    )
+
+
+@click.group(context_settings=CONTEXT, invoke_without_command=False)
+@click.version_option(__version__, "-V", "--version", prog_name="treadle", message="%(prog)s %(version)s")
+def cli() -> None:
+    r"""An agentic coding runtime: give it a task on a repository and any model.
+
+    \b
+    treadle demo                                    the main job on an embedded task, without a key
+    treadle run -m openai/gpt-6.1-sol "fix the failing test"
+    treadle run --output json < task.md             for scripts: one JSON object at the end
+    treadle doctor                                  what works on this machine
+    """
+
+
+def _settings(command: F) -> F:
+    """Add the options that are settings: each has a key in the config file."""
+    options = (
+        click.option("-m", "--model", metavar="VENDOR/MODEL", help="Which model to drive."),
+        click.option(
+            "--effort",
+            type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
+            help="How hard the model should think.",
+        ),
+        click.option(
+            "--verbosity", type=click.Choice(["low", "medium", "high"]), help="How much it should say."
+        ),
+        click.option("--service-tier", help="The provider's service tier."),
+        click.option(
+            "--mode",
+            type=click.Choice(["plan", "ask", "edit", "auto", "yolo"]),
+            help="plan reads only; auto (default) does all that the sandbox contains.",
+        ),
+        click.option(
+            "--sandbox",
+            type=click.Choice(["auto", "bwrap", "none"]),
+            help="What confines commands; without a working one nothing runs unless this is none.",
+        ),
+        click.option("--allow", multiple=True, metavar="RULE", help="As in 'Shell(git log *)'. Repeatable."),
+        click.option("--deny", multiple=True, metavar="RULE", help="As in 'Edit(secrets/**)'. Repeatable."),
+        click.option("--max-steps", "--max-turns", type=click.IntRange(1), help="Model replies."),
+        click.option("--max-tool-calls", type=click.IntRange(0), help="Tool calls."),
+        click.option("--max-tokens", type=click.IntRange(1), help="Tokens, in and out together."),
+        click.option("--max-cost", type=click.FloatRange(0, min_open=True), metavar="USD", help="Money."),
+        click.option(
+            "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time."
+        ),
+        click.option("--temperature", type=float),
+        click.option("--top-p", type=float),
+        click.option("--top-k", type=int),
+        click.option("--min-p", type=float),
+        click.option("--seed", type=int),
+        click.option("--presence-penalty", type=float),
+        click.option("--frequency-penalty", type=float),
+        click.option("--max-output-tokens", type=click.IntRange(1), help="Tokens of one reply."),
+        click.option("--top-logprobs", type=click.IntRange(0, 20)),
+        click.option("--stop", multiple=True, metavar="TEXT", help="Where a reply ends. Repeatable."),
+        click.option(
+            "-c", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as TOML. Repeatable."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_KEYS = {
+    "verbosity": "reply.verbosity",
+    "service_tier": "reply.service_tier",
+    "max_output_tokens": "reply.max_output_tokens",
+    "max_steps": "limits.steps",
+    "max_tool_calls": "limits.tool_calls",
+    "max_tokens": "limits.tokens",
+    "max_cost": "limits.cost",
+    "time_limit": "limits.time",
+    **{
+        name: f"sampling.{name}"
+        for name in (
+            "temperature",
+            "top_p",
+            "top_k",
+            "min_p",
+            "seed",
+            "presence_penalty",
+            "frequency_penalty",
+            "top_logprobs",
+            "stop",
+        )
+    },
+}
+"""The setting behind each flag whose name is not its key."""
+
+
+@cli.command(context_settings=CONTEXT)
+@click.argument("prompt", required=False)
+@click.option(
+    "-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path(), help="The folder to work on."
+)
+@_settings
+@click.option(
+    "--output", type=click.Choice(["text", "json", "stream-json"]), default="text", show_default=True
+)
+@click.option(
+    "-o",
+    "--output-last-message",
+    "last_message",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the final message to this file too.",
+)
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Leave result, events, diff and session there, however the run ends.",
+)
+@click.option("--continue", "go_on", is_flag=True, help="Go on with the newest session of this folder.")
+@click.option("--resume", metavar="ID", help="Go on with a session, by its id or the beginning of it.")
+@click.option("--ephemeral", is_flag=True, help="Keep no session on disk.")
+def run(**given: Any) -> int:
+    r"""Do one task without asking anything.
+
+    The prompt is the argument, or standard input when there is none; with both, the input is added to it. The
+    final message goes to standard output, progress to standard error.
+
+    \b
+    treadle run -m anthropic/claude-sonnet-5-5 "add a --json flag to the report command"
+    git diff | treadle run "review this change" --mode plan
+    treadle run --output json --max-cost 0.50 --time-limit 600 - < task.md
+
+    \b
+    Exit code: 0 done · 1 usage · 2 failed · 3 limit · 5 denied · 130/143 cancelled
+    """
+    from treadle.agent.frontends.run import RunOptions, run_task
+
+    if given["go_on"] and given["resume"]:
+        raise click.UsageError("--continue and --resume exclude each other")
+    own = {name: given.pop(name) for name in RunOptions.__dataclass_fields__ if name in given}
+    flags = {_KEYS.get(name, name): value for name, value in given.items()}
+    return run_task(RunOptions(**own, flags=flags))
+
+
+@cli.command(context_settings=CONTEXT)
+@click.argument("script", required=False, type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.")
+@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Write each request there.")
+def mock(script: Path | None, port: int, record: Path | None) -> int:
+    r"""Serve a provider on 127.0.0.1 that says what a script tells it to.
+
+    Without a script it answers every request by itself. Ends with Ctrl-C.
+
+    \b
+    treadle mock script.yaml --port 8123 --record requests.jsonl
+    TREADLE_MOCK_URL=http://127.0.0.1:8123/v1 treadle run -m mock/any "do it"
+    """
+    from treadle.agent.frontends.serve_mock import serve_mock
+
+    return serve_mock(script, port, record)

@@ -1,0 +1,207 @@
+"""Where a run goes: text for people, one JSON object, or a line an event."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Literal, Protocol, TextIO, TypeAlias
+
+from treadle.agent.events import (
+    CallFinished,
+    CallStarted,
+    Entry,
+    Event,
+    MessageAdded,
+    Noted,
+    PermissionResolved,
+    RetryScheduled,
+)
+from treadle.agent.frontends.items import Items, plain, remark
+from treadle.agent.frontends.outcome import Result
+from treadle.agent.messages import AssistantMessage
+from treadle.tools.contract import JsonObject, ToolCall, ToolResult
+
+Format: TypeAlias = Literal["text", "json", "stream-json"]
+
+
+class OutputClosed(Exception):
+    """Whoever read our output has gone."""
+
+
+class Output(Protocol):
+    """One way of showing a run."""
+
+    def begin(self, session_id: str) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Raises `OutputClosed`."""
+        ...
+
+    def end(self, result: Result) -> None:
+        """Say how it ended, on every way out. Raises `OutputClosed`."""
+        ...
+
+
+def output_for(kind: Format, *, color: bool) -> Output:
+    """Return the output that was asked for."""
+    match kind:
+        case "text":
+            return TextOutput(color=color)
+        case "json":
+            return JsonOutput()
+        case "stream-json":
+            return StreamOutput()
+
+
+def wants_color(env_no_color: str | None, stream: TextIO | None) -> bool:
+    """Say whether to colour what goes to a stream (https://no-color.org)."""
+    return not env_no_color and stream is not None and stream.isatty()
+
+
+def emit(text: str) -> None:
+    """Write a line to standard output at once. Raises `OutputClosed`."""
+    if sys.stdout is None:
+        raise OutputClosed
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError) as error:
+        _forget_stdout()
+        raise OutputClosed from error
+    except OSError as error:
+        _forget_stdout()
+        raise OutputClosed(error.strerror) from error
+
+
+def _forget_stdout() -> None:
+    """Point standard output nowhere, so that the interpreter's own last flush cannot fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def complain(text: str) -> None:
+    """Write a line to standard error, if there is anybody to read it."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def as_line(value: JsonObject) -> str:
+    """Return JSON on one line, whatever is in its strings."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+class JsonOutput:
+    """One object at the end."""
+
+    def begin(self, session_id: str) -> None: ...
+
+    def show(self, event: Event) -> None: ...
+
+    def end(self, result: Result) -> None:
+        emit(as_line(result.as_object()))
+        if result.error is not None:
+            complain(f"treadle: {result.error}")
+
+
+class StreamOutput:
+    """A line an event, flushed; the result last."""
+
+    def __init__(self) -> None:
+        self._items = Items()
+
+    def begin(self, session_id: str) -> None:
+        emit(as_line({"type": "thread.started", "thread_id": session_id}))
+        emit(as_line({"type": "turn.started"}))
+
+    def show(self, event: Event) -> None:
+        for item in self._items.of(event):
+            emit(as_line(item))
+
+    def end(self, result: Result) -> None:
+        if result.error is not None:
+            emit(as_line({"type": "error", "message": result.error}))
+            complain(f"treadle: {result.error}")
+        emit(as_line(result.as_object()))
+
+
+class TextOutput:
+    """The final message on standard output; what happens meanwhile on standard error."""
+
+    def __init__(self, *, color: bool) -> None:
+        self._color = color
+        self._calls: dict[str, ToolCall] = {}
+
+    def begin(self, session_id: str) -> None:
+        self._say(f"session {session_id}", "2")
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Entry(body=MessageAdded(message=AssistantMessage() as message)) if message.calls:
+                if message.text.strip():
+                    self._say(message.text.strip())
+            case Entry(body=CallStarted(call=call)):
+                self._calls[call.id] = call
+                self._say(f"• {call.name} {short(call)}", "36")
+            case Entry(body=CallFinished(result=result, seconds=seconds)):
+                self._finished(result, seconds)
+            case Entry(body=PermissionResolved(granted=False, access=access, reason=reason)):
+                self._say(f"  refused: {access}: {reason}", "33")
+            case RetryScheduled() | Noted():
+                self._say(f"  {remark(event)}", "33")
+            case _:
+                pass
+
+    def end(self, result: Result) -> None:
+        usage = result.usage
+        cost = "" if result.cost_usd is None else f" · ${result.cost_usd:.4f}"
+        if result.steps:
+            self._say(
+                f"{result.steps} steps · {result.tool_calls} calls · {result.duration_ms / 1000:.1f} s · "
+                f"{usage.input_total:,} tokens in ({usage.cache_read:,} cached) · {usage.output:,} out{cost}",
+                "2",
+            )
+        if result.error is not None:
+            complain(self._styled(f"treadle: {result.error}", "31"))
+        elif result.limit is not None:
+            complain(self._styled(f"treadle: stopped at the limit: {result.limit}", "31"))
+        elif result.outcome == "denied":
+            complain(self._styled("treadle: something was refused; see above", "33"))
+        if result.message:
+            emit(result.message.encode("utf-8", "replace").decode())
+
+    def _finished(self, result: ToolResult, seconds: float) -> None:
+        call = self._calls.pop(result.call_id, None)
+        if call is None or result.status == "denied":
+            return
+        first = plain(result.content).strip().split("\n", 1)[0][:160]
+        mark, style = ("✗", "31") if result.is_error else ("✓", "32")
+        self._say(f"  {mark} {first}" + (f" ({seconds:.1f} s)" if seconds >= 1 else ""), style)
+
+    def _say(self, text: str, style: str = "") -> None:
+        complain(self._styled(text, style))
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self._color and style else text
+
+
+def short(call: ToolCall) -> str:
+    """Return what a call is about, on one short line."""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        arguments = call.arguments
+    if isinstance(arguments, dict):
+        told = [
+            str(arguments[name])
+            for name in ("command", "path", "pattern", "query", "name")
+            if name in arguments
+        ]
+        arguments = " ".join(told) or ", ".join(str(name) for name in arguments)
+    return " ".join(str(arguments).split())[:120]

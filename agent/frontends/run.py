@@ -1,0 +1,232 @@
+"""One task, headless: `treadle run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import anyio
+
+from treadle.agent.build import Opened, Opening, WorkspaceError, open_session, workspace
+from treadle.agent.config import ConfigError, Folders, environment, folders, load
+from treadle.agent.events import Event, TurnEnded
+from treadle.agent.frontends.outcome import EXIT, Result
+from treadle.agent.frontends.outputs import Format, Output, OutputClosed, complain, output_for, wants_color
+from treadle.agent.log import LogError
+from treadle.agent.messages import AssistantMessage, user
+from treadle.agent.providers.contract import ProviderError
+from treadle.agent.session import Session
+from treadle.agent.sessions import NoSuchSession, find, newest
+from treadle.sandbox.contract import SandboxError
+
+MOST_PROMPT = 10 * 1024 * 1024
+"""Bytes of a prompt. More than any model reads at once; a larger text belongs into a file of the workspace."""
+SECOND_SIGNAL = 2.0
+"""Seconds within which a second signal ends the process at once."""
+
+
+class UsageError(Exception):
+    """What was asked for makes no sense. The message is one line: what, where, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `treadle run` was asked for."""
+
+    prompt: str | None = None
+    """None or `-` reads standard input; with a prompt, what stands there is appended as a block."""
+    folder: Path = Path()
+    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings by dotted key; None where a flag was not given."""
+    assignments: tuple[str, ...] = ()
+    output: Format = "text"
+    last_message: Path | None = None
+    output_dir: Path | None = None
+    resume: str | None = None
+    """Id of a session to go on with, or the beginning of one."""
+    go_on: bool = False
+    """Go on with the newest session of the workspace."""
+    ephemeral: bool = False
+
+
+def run_task(options: RunOptions) -> int:
+    """Run one task and return the exit code. Whatever happens, the result is told."""
+    began = monotonic()
+    env = environment()
+    result = Result()
+    output = output_for(options.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
+    try:
+        anyio.run(_run, options, env, output, result)
+    except (UsageError, WorkspaceError, ConfigError, NoSuchSession) as error:
+        result.end("usage", str(error))
+    except ProviderError as error:  # while the session was put together: a name, a key, an address
+        result.end("usage", str(error))
+    except (SandboxError, LogError) as error:
+        result.end("failed", str(error))
+    except OSError as error:
+        result.end("failed", _os_error(error))
+    except OutputClosed:
+        result.end("failed", "standard output was closed; the session is saved")
+    except KeyboardInterrupt:
+        result.end("cancelled")
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours must not hide the outcome
+        result.end("failed", _fault(error, folders(env)))
+    result.duration_ms = round((monotonic() - began) * 1000)
+    return _tell(output, options, result)
+
+
+def _tell(output: Output, options: RunOptions, result: Result) -> int:
+    try:
+        if options.last_message is not None:
+            options.last_message.write_text(result.message, encoding="utf-8", errors="replace")
+    except OSError as error:
+        result.end("failed", _os_error(error))
+    try:
+        output.end(result)
+    except OutputClosed:
+        if result.outcome == "done":
+            result.end("failed")
+        complain("treadle: standard output was closed before the result could be written")
+    return result.exit_code
+
+
+def _os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    text = f"{where}{error.strerror or error}"
+    return f"{text}; --ephemeral runs without keeping a session" if error.errno in {13, 30} else text
+
+
+def _fault(error: Exception, where: Folders) -> str:
+    """Keep the traceback for a bug report and return one line for the user."""
+    text = f"internal error: {type(error).__name__}: {error}".splitlines()[0]
+    try:
+        where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = where.state / f"fault-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
+        file.touch(mode=0o600)
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
+    except OSError:
+        return text
+    return f"{text}; details are in {file}"
+
+
+async def _run(options: RunOptions, env: Mapping[str, str], output: Output, result: Result) -> None:
+    root = workspace(options.folder)
+    config = load(env, options.flags, options.assignments)
+    places = folders(env)
+    resume = _session_file(options, places, root)
+    prompt = read_prompt(options.prompt, optional=resume is not None)
+    opening = Opening(root, config, env, places, resume, options.ephemeral)
+    async with open_session(opening) as opened:
+        result.session_id, result.sandbox = opened.session.id, opened.level
+        if prompt is None:
+            _check_unfinished(opened)
+        output.begin(opened.session.id)
+        for remark in opened.remarks:
+            complain(f"treadle: {remark}")
+
+        async def show(event: Event) -> None:
+            result.see(event)
+            output.show(event)
+
+        messages = (*opened.facts, user(prompt)) if prompt is not None else ()
+        with opened.session.record.watch(show):
+            ended = await _until_signal(opened.session, messages, result)
+        result.log_head = opened.session.record.log.head_hash
+        _conclude(result, ended)
+
+
+def _conclude(result: Result, ended: TurnEnded) -> None:
+    result.steps, result.tool_calls = ended.steps, ended.tool_calls
+    result.usage, result.cost_usd, result.request_bytes = ended.usage, ended.cost_usd, ended.request_bytes
+    result.limit = ended.limit
+    code = result.exit_code if ended.outcome == "cancelled" else EXIT[ended.outcome]
+    result.end(ended.outcome, ended.error, code)
+
+
+async def _until_signal(session: Session, messages: tuple[Any, ...], result: Result) -> TurnEnded:
+    """Prompt the session. The first signal cancels the turn, a second one soon after ends the process."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_heed_signals, session, result)
+        ended = await session.prompt(*messages)
+        group.cancel_scope.cancel()
+    return ended
+
+
+async def _heed_signals(session: Session, result: Result) -> None:
+    first: float | None = None
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async for number in signals:
+            if first is not None and monotonic() - first < SECOND_SIGNAL:
+                os._exit(128 + number)
+            first = monotonic()
+            result.exit_code = 128 + number
+            session.cancel()
+
+
+def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | None:
+    if options.resume is not None:
+        return find(places.sessions, options.resume)
+    return newest(places.sessions, root) if options.go_on else None
+
+
+def _check_unfinished(opened: Opened) -> None:
+    """Refuse to go on without a prompt where there is nothing to go on with."""
+    messages = opened.session.record.log.conversation.messages
+    last = messages[-1] if messages else None
+    if last is None or (isinstance(last, AssistantMessage) and last.state == "complete"):
+        raise UsageError("this session has nothing left to do: give a prompt")
+
+
+def read_prompt(given: str | None, *, optional: bool = False) -> str | None:
+    """Return the prompt from the argument, from standard input, or both. Raises `UsageError`."""
+    piped = _read_stdin() if given in {None, "-"} or _has_input() else ""
+    prompt = "" if given in {None, "-"} else given or ""
+    if piped.strip():
+        prompt = f"{prompt}\n\n<stdin>\n{piped}\n</stdin>" if prompt else piped
+    if not prompt.strip():
+        if optional:
+            return None
+        raise UsageError('the prompt is empty: give one, as in treadle run "fix the failing test"')
+    if len(prompt) > MOST_PROMPT:
+        raise UsageError(
+            f"the prompt is {len(prompt):,} characters, more than {MOST_PROMPT:,}: "
+            "put the text into a file of the workspace and name it"
+        )
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the prompt is not valid UTF-8") from error
+    return prompt
+
+
+def _has_input() -> bool:
+    """Say whether something was piped in. A terminal, a closed input and /dev/null are nothing."""
+    if sys.stdin is None:
+        return False
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return ""
+    try:
+        data = sys.stdin.buffer.read(4 * MOST_PROMPT)
+    except (OSError, ValueError):
+        return ""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is not valid UTF-8 (byte {error.start})") from error

@@ -1,0 +1,38 @@
+"""`treadle mock`: the scripted provider as a server of its own."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from treadle.agent.frontends.outputs import OutputClosed, complain, emit
+from treadle.agent.mock.script import ScriptError
+from treadle.agent.mock.server import run
+
+
+def serve_mock(script: Path | None, port: int, record: Path | None) -> int:
+    """Serve until a signal comes. Returns the exit code."""
+    try:
+        anyio.run(partial(_serve, script, port, record))
+    except (ScriptError, OSError) as error:
+        complain(f"treadle: {error}")
+        return 1
+    except OutputClosed:
+        return 2
+    return 0
+
+
+async def _serve(script: Path | None, port: int, record: Path | None) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(run, script, port, record, _announce)
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                group.cancel_scope.cancel()
+                return
+
+
+def _announce(url: str) -> None:
+    emit(f"listening on {url}")
