@@ -90,9 +90,10 @@ def test_a_planted_bug_is_found_and_the_librarys_own_suite_is_green_again(
     assert (before.returncode, before.stdout.count("\nFAILED ")) == (1, 1), before.stdout
 
     ran = run(
-        *("treadle", "run", "-C", library, "-m", "mock/demo-1", "--output", "json", "--trust", PROMPT),
+        *("treadle", "run", "-C", library, "-m", "mock/demo-1", "--output", "json", PROMPT),
         cwd=tmp_path,
         TREADLE_MOCK_URL=provider,
+        MOCK_API_KEY="any",
         XDG_STATE_HOME=str(tmp_path / "state"),
         XDG_CONFIG_HOME=str(tmp_path / "config"),
     )
