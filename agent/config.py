@@ -17,7 +17,7 @@ from treadle.agent.providers.catalogue import ModelSettings
 from treadle.agent.providers.retry import Retries
 from treadle.agent.providers.transport import Timeouts
 from treadle.agent.providers.vendors import ProviderSettings
-from treadle.tools.contract import Frozen, JsonObject
+from treadle.tools.contract import Frozen, JsonObject, as_object
 
 
 class ConfigError(Exception):
@@ -159,10 +159,11 @@ def _put(settings: JsonObject, key: str, value: Any) -> None:
     if not dot:
         settings[name] = value
         return
-    inner = settings.setdefault(name, {})
-    if not isinstance(inner, dict):
+    table = as_object(settings.get(name, {}))
+    if table is None:
         raise ConfigError(f"{key}: {name} is a value, not a table")
-    _put(inner, rest, value)
+    _put(table, rest, value)
+    settings[name] = table
 
 
 def _check(settings: JsonObject, where: str) -> Config:

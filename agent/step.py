@@ -39,6 +39,7 @@ from treadle.tools.contract import (
     ToolContext,
     ToolError,
     ToolResult,
+    as_object,
 )
 from treadle.tools.toolbox import Toolbox
 
@@ -263,9 +264,10 @@ def parse_arguments(call: ToolCall) -> JsonObject:
             value = _strict(value)
     except (ValueError, RecursionError) as error:
         raise ToolError(f"The arguments are not valid JSON: {error}. The call was not run.") from error
-    if not isinstance(value, dict):
+    arguments = as_object(value)
+    if arguments is None:
         raise ToolError(f"The arguments must be a JSON object, not {type(value).__name__}.")
-    return value
+    return arguments
 
 
 def _strict(text: str) -> Any:

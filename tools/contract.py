@@ -6,11 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from treadle.sandbox.contract import Access, Place, Sandbox
 
 JsonObject: TypeAlias = dict[str, Any]
+_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+
+
+def as_object(value: object) -> JsonObject | None:
+    """Return a decoded JSON value as an object; None when it is something else."""
+    return _OBJECT.validate_python(value) if isinstance(value, dict) else None
 
 
 class Frozen(BaseModel):

@@ -26,6 +26,7 @@ from treadle.agent.events import (
     TurnEnded,
 )
 from treadle.agent.messages import AssistantMessage, ReasoningPart, RefusalPart, TextPart, Usage
+from treadle.agent.step import parse_arguments
 from treadle.tools.contract import (
     Content,
     Json,
@@ -34,6 +35,7 @@ from treadle.tools.contract import (
     Resource,
     Text,
     ToolCall,
+    ToolError,
     ToolRef,
     ToolResult,
 )
@@ -181,22 +183,23 @@ def _call_item(name: str, call: ToolCall, result: ToolResult | None) -> JsonObje
     item: JsonObject = {"id": name, "type": "tool_call", "status": status}
     match call.name:
         case "shell":
-            command = details.get("command") or _argument(call, "command")
+            command = details.get("command") or told_arguments(call).get("command", "")
             item |= {"type": "command_execution", "command": command}
             return item | {"exit_code": details.get("exit_code"), "output": output}
         case "write" | "edit":
-            changes = details.get("changes") or [{"path": _argument(call, "path"), "kind": "update"}]
+            changes = details.get("changes") or [
+                {"path": str(told_arguments(call).get("path", "")), "kind": "update"}
+            ]
             return item | {"type": "file_change", "changes": changes, "output": output}
         case "plan":
-            items = details.get("items") or []
-            return item | {"type": "todo_list", "items": items}
+            return item | {"type": "todo_list", "items": details.get("items", [])}
         case _:
             return item | {"name": call.name, "arguments": call.arguments, "output": output}
 
 
-def _argument(call: ToolCall, name: str) -> str:
+def told_arguments(call: ToolCall) -> JsonObject:
+    """Return the arguments for showing; nothing when they are no object."""
     try:
-        value = json.loads(call.arguments)
-    except ValueError:
-        return ""
-    return str(value.get(name, "")) if isinstance(value, dict) else ""
+        return parse_arguments(call)
+    except ToolError:
+        return {}

@@ -17,7 +17,7 @@ from treadle.agent.events import (
     PermissionResolved,
     RetryScheduled,
 )
-from treadle.agent.frontends.items import Items, plain, remark
+from treadle.agent.frontends.items import Items, plain, remark, told_arguments
 from treadle.agent.frontends.outcome import Result
 from treadle.agent.messages import AssistantMessage
 from treadle.tools.contract import JsonObject, ToolCall, ToolResult
@@ -193,15 +193,7 @@ class TextOutput:
 
 def short(call: ToolCall) -> str:
     """Return what a call is about, on one short line."""
-    try:
-        arguments = json.loads(call.arguments)
-    except ValueError:
-        arguments = call.arguments
-    if isinstance(arguments, dict):
-        told = [
-            str(arguments[name])
-            for name in ("command", "path", "pattern", "query", "name")
-            if name in arguments
-        ]
-        arguments = " ".join(told) or ", ".join(str(name) for name in arguments)
-    return " ".join(str(arguments).split())[:120]
+    arguments = told_arguments(call)
+    names = ("command", "path", "pattern", "query", "name")
+    told = [str(arguments[name]) for name in names if name in arguments]
+    return " ".join(" ".join(told or arguments).split())[:120]

@@ -154,10 +154,12 @@ def _conclude(result: Result, ended: TurnEnded) -> None:
 
 async def _until_signal(session: Session, messages: tuple[Any, ...], result: Result) -> TurnEnded:
     """Prompt the session. The first signal cancels the turn, a second one soon after ends the process."""
+    ended: TurnEnded | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(_heed_signals, session, result)
         ended = await session.prompt(*messages)
         group.cancel_scope.cancel()
+    assert ended is not None
     return ended
 
 
