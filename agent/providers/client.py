@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,15 +43,18 @@ _LAST_DATA = "[DONE]"
 _GRACE = 0.5
 """Seconds that a server is given to end a body whose reply is whole."""
 _BLANK = b" \t\r\n\xef\xbb\xbf"
-_NO_EVENTS = frozenset({b"{", b"[", b"<"})
-"""What no line of an event stream begins with, but JSON and HTML do."""
+_FIELDS = (b"data", b"event", b":", b"id", b"retry")
+"""What an event stream begins with, and neither JSON nor HTML nor plain words do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
     """What models are found with: what this program can do, and what its user says."""
 
-    wires: Mapping[WireName, Wire]
+    wires: Collection[WireName]
+    """Those that this program speaks."""
+    wire: Callable[[WireName], Wire]
+    """Loads one of them."""
     book: Callable[[], Book]
     """Loads the data package; called when it is needed only."""
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
@@ -74,11 +77,11 @@ def connect(spec: str, env: Mapping[str, str], directory: Directory, *, at: date
         dialect=endpoint.dialect,
         usual=endpoint.usual,
     )
-    shelf = Shelf(wires=directory.wires.keys(), book=directory.book, at=at)
+    shelf = Shelf(wires=directory.wires, book=directory.book, at=at)
     info = find(model, home, shelf, settings=directory.models)
     address = Address(endpoint.base_url, endpoint.headers, endpoint.proxy)
     transport = Transport(address, directory.timeouts)
-    return Client(directory.wires[info.wire], info, transport, secrets=endpoint.secrets)
+    return Client(directory.wire(info.wire), info, transport, secrets=endpoint.secrets)
 
 
 class Client:
@@ -172,7 +175,7 @@ class _Incoming:
         async for chunk in chunks:
             if first := chunk.lstrip(_BLANK):
                 break
-        if first[:1] in _NO_EVENTS:
+        if not any(first[: len(name)] == name[: len(first)] for name in _FIELDS):
             rest = [chunk async for chunk in chunks]
             yield self._unstreamed(b"".join([first, *rest]))
             return

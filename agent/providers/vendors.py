@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_address
@@ -37,6 +37,8 @@ class Vendor:
     key_env: tuple[str, ...] = ()
     auth: Auth = "bearer"
     key_optional: bool = False
+    stock_key: str = ""
+    """Sent when there is no other; no secret."""
     wire: WireName = "openai_chat"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     header_env: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -184,7 +186,7 @@ VENDORS: Mapping[str, Vendor] = {
             ("LMSTUDIO_BASE_URL", "{}"),
             dialects=dialects.OPEN_WEIGHTS,
         ),
-        _local("mock", "", ("TREADLE_MOCK_URL", "{}"), dialects=dialects.MOCK),
+        replace(_local("mock", "", ("TREADLE_MOCK_URL", "{}/v1"), dialects=dialects.MOCK), stock_key="mock"),
     )
 }
 
@@ -284,7 +286,7 @@ def _key(row: Vendor, own: ProviderSettings, env: Mapping[str, str]) -> str:
                 raise AuthFailed(f"{name} holds characters that no key has.")
             return key
     if row.key_optional:
-        return ""
+        return row.stock_key
     raise AuthFailed(f"There is no key for {row.name}: set {' or '.join(names)}.")
 
 

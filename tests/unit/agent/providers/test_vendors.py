@@ -42,7 +42,7 @@ def test_every_vendor_with_an_address_is_reached_with_its_own_key_alone(name: st
             {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"},
             "https://r.openai.azure.com/openai/v1",
         ),
-        ("mock", {"TREADLE_MOCK_URL": "http://127.0.0.1:8399/v1"}, "http://127.0.0.1:8399/v1"),
+        ("mock", {"TREADLE_MOCK_URL": "http://127.0.0.1:8399"}, "http://127.0.0.1:8399/v1"),
     ],
 )
 def test_a_variable_moves_a_vendor_elsewhere(name: str, env: dict[str, str], base: str) -> None:
@@ -73,6 +73,11 @@ def test_a_base_url_that_is_none_is_refused_before_a_key_is_sent_there(url: str)
 def test_a_resource_that_is_no_dns_label_is_refused(resource: str) -> None:
     with pytest.raises(InvalidRequest, match="AZURE_OPENAI_RESOURCE"):
         resolve("azure", {"AZURE_OPENAI_RESOURCE": resource, "AZURE_OPENAI_API_KEY": "k"})
+
+
+def test_the_mock_is_sent_a_key_that_is_no_secret() -> None:
+    endpoint = resolve("mock", {"TREADLE_MOCK_URL": "http://127.0.0.1:1"})
+    assert (endpoint.headers, endpoint.secrets) == ({"authorization": "Bearer mock"}, ())
 
 
 def test_a_vendor_without_a_usual_place_says_which_variable_names_it() -> None:
