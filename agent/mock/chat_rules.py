@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from treadle.agent.mock import check as c
 from treadle.agent.mock.check import Check, Refused, wrong
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words
+from treadle.agent.mock.openai_frame import check_metadata, check_parameters, check_strict_root
 
 NAME = r"[A-Za-z0-9_-]{1,64}"
 
@@ -102,17 +103,9 @@ _MESSAGE = c.tagged(
 )
 
 
-def _parameters(value: Json, path: str) -> None:
-    c.mapping(value, path)
-    kind = members(value).get("type", "object")
-    if kind != "object":
-        raise wrong(path, f"the schema of a function's parameters has type object, got {kind!r}", SCHEMA)
-
-
-SCHEMA = "invalid_function_parameters"
 _FUNCTION = c.record(
     {"name": c.text(1, pattern=NAME)},
-    {"description": c.text(), "parameters": _parameters, "strict": c.nullable(c.flag)},
+    {"description": c.text(), "parameters": check_parameters, "strict": c.nullable(c.flag)},
 )
 _GRAMMAR = c.record({"definition": c.text(1), "syntax": c.one_of("lark", "regex")})
 _CUSTOM = c.record(
@@ -169,15 +162,6 @@ def _bias(value: Json, path: str) -> None:
         c.number(-100, 100)(bias, f"{path}.{token}")
 
 
-def _metadata(value: Json, path: str) -> None:
-    c.mapping(value, path)
-    if len(members(value)) > 16:
-        raise wrong(path, "at most 16 pairs")
-    for key, member in members(value).items():
-        c.text(0, 64)(key, path)
-        c.text(0, 512)(member, f"{path}.{key}")
-
-
 _SCHEMA = c.record(
     {"name": c.text(1, pattern=NAME)},
     {"description": c.text(), "schema": c.mapping, "strict": c.nullable(c.flag)},
@@ -203,7 +187,7 @@ _REQUEST = c.record(
         "logprobs": c.nullable(c.flag),
         "max_completion_tokens": c.nullable(c.integer(1)),
         "max_tokens": c.nullable(c.integer(1)),
-        "metadata": c.nullable(_metadata),
+        "metadata": c.nullable(check_metadata),
         "modalities": c.nullable(c.items(c.one_of("text", "audio"))),
         "moderation": c.nullable(c.mapping),
         "n": c.nullable(c.integer(1, 1)),  # a script has one reply to a request
@@ -264,6 +248,9 @@ def _agree(request: Mapping[str, Json]) -> None:
         raise wrong("stream_options", "only allowed when stream is true")
     if given("top_logprobs") and not request.get("logprobs"):
         raise wrong("top_logprobs", "only allowed when logprobs is true")
+    form = members(members(request.get("response_format")).get("json_schema"))
+    if form.get("strict") is True:
+        check_strict_root(form.get("schema"), "response_format.json_schema.schema")
     for key in ("tool_choice", "parallel_tool_calls"):
         if key in request and "tools" not in request:
             raise wrong(key, f"{key} is only allowed when tools are given")
@@ -276,6 +263,9 @@ def _tools_agree(request: Mapping[str, Json]) -> None:
         if name in names:
             raise wrong(f"tools[{index}]", f"the tool name {name!r} is used twice")
         names.add(name)
+        function = members(members(tool).get("function"))
+        if function.get("strict") is True:
+            check_strict_root(function.get("parameters"), f"tools[{index}].function.parameters")
     choice = members(request.get("tool_choice"))
     allowed = elements(members(choice.get("allowed_tools")).get("tools"))
     chosen = allowed if choice.get("type") == "allowed_tools" else [dict(choice)] if choice else []

@@ -22,6 +22,7 @@ from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.jsontext import Json, read, write
 from treadle.agent.mock.play import Player
+from treadle.agent.mock.responses import Responses
 from treadle.agent.mock.script import Script, load
 
 SECRET = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
@@ -194,7 +195,7 @@ async def run(
 
 
 def _faces() -> tuple[Face, ...]:
-    return (Chat(), Anthropic())
+    return (Chat(), Responses(), Anthropic())
 
 
 def _parsed(head: Head, body: bytes | None, face: Face) -> Json:

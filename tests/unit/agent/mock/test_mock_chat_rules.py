@@ -40,6 +40,14 @@ def body(*messages: JsonObject, **over: Json) -> JsonObject:
 
 IMAGE: JsonObject = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}}
 
+CLOSED: JsonObject = {
+    "type": "object",
+    "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+LOOSE: JsonObject = {"type": "array", "items": {**CLOSED, "additionalProperties": True}}
+
 ACCEPTED: dict[str, JsonObject] = {
     "the least": body(),
     "every role": body(
@@ -60,7 +68,7 @@ ACCEPTED: dict[str, JsonObject] = {
         tool_choice={"type": "custom", "custom": {"name": "patch"}},
     ),
     "every knob": body(
-        tools=[tool(strict=None, description="d"), tool("b", strict=True)],
+        tools=[tool(strict=None, description="d"), tool("b", strict=True, parameters=CLOSED)],
         tool_choice={
             "type": "allowed_tools",
             "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "b"}}]},
@@ -73,7 +81,10 @@ ACCEPTED: dict[str, JsonObject] = {
         stream=True,
         stream_options={"include_usage": True},
         max_completion_tokens=10,
-        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "n", "schema": CLOSED, "strict": True},
+        },
         reasoning_effort="high",
         verbosity="low",
         prompt_cache_key="k",
@@ -176,6 +187,18 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "tool parameters of an array": (
         body(tools=[tool(parameters={"type": "array"})]),
         "tools[0].function.parameters",
+    ),
+    "strict without parameters": (
+        body(tools=[{"type": "function", "function": {"name": "a", "strict": True}}]),
+        "tools[0].function.parameters",
+    ),
+    "strict with an optional property": (
+        body(tools=[tool(strict=True, parameters={**CLOSED, "required": []})]),
+        "tools[0].function.parameters",
+    ),
+    "strict with an open object inside": (
+        body(tools=[tool(strict=True, parameters={**CLOSED, "properties": {"a": LOOSE}})]),
+        "tools[0].function.parameters.a.items",
     ),
     "tool with a cache_control": (body(tools=[tool(cache_control={})]), "tools[0].function.cache_control"),
     "tools of one name": (body(tools=[tool(), tool()]), "tools[1]"),
