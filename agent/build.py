@@ -161,7 +161,7 @@ def make_sandbox(opening: Opening, root: Path, spill: Path) -> Sandbox:
     """Choose what confines commands. Raises `SandboxUnavailable`; nothing weaker is chosen in its place."""
     place = Place(str(root), str(root))
     own = (str(opening.folders.state), str(opening.folders.config))
-    masks = user_masks(opening.env.get("HOME") or "/", own, (str(spill), str(root)))
+    masks = user_masks(opening.env.get("HOME") or "/", own, (str(spill),))
     return Sandbox(
         place, HostFiles((place.root,), masks), _processes(opening, masks, place), Profile((place.root,))
     )

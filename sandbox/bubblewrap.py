@@ -41,12 +41,14 @@ def bubblewrap_processes(host: Mapping[str, str], masks: Masks, roots: tuple[str
     """Run commands in bubblewrap. Raises `SandboxUnavailable` with the reason when it does not work here."""
     program = find(host.get("PATH", ""), roots)
     probe(program)
+    # A workspace below /tmp must be there for a command that may not write to it, too.
+    mounted = Masks(masks.hidden, (*masks.shown, *(os.path.realpath(root) for root in roots)))
 
     def wrap(command: Command, profile: Profile) -> Launch:
         env = {**child_environment(host, profile.env_grants), **command.env, "TMPDIR": _PRIVATE[0]}
         argv = (
             program,
-            *arguments(profile, masks, env),
+            *arguments(profile, mounted, env),
             *("--chdir", os.path.realpath(command.cwd), "--"),
             *limited(command.argv, profile.limits),
         )

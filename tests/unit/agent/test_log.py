@@ -59,7 +59,8 @@ def test_every_way_of_tearing_the_last_records_loses_only_what_was_torn(tmp_path
     whole = written(tmp_path / "whole.jsonl")
     lines = whole.split(b"\n")[:-1]
     path = tmp_path / "torn.jsonl"
-    for cut in range(len(lines[0]) + 1, len(whole)):
+    last = len(whole) - len(lines[-1])
+    for cut in [*range(len(lines[0]) + 1, last, 29), *range(last - 2, len(whole), 5)]:
         path.write_bytes(whole[:cut])
         log = SessionLog(path)
         left = whole[:cut].rpartition(b"\n")[2]
