@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from anyio import to_thread
 
+from treadle.sandbox.beneath import hand_over, open_beneath
 from treadle.sandbox.contract import ChangedOnDisk, FileInfo, OutsideWorkspace, Version
 from treadle.sandbox.masks import Masks
 from treadle.sandbox.paths import inside
@@ -22,7 +23,6 @@ _INLINE = 256 * 1024
 """Bytes up to which work is done at once; more goes to a thread."""
 _CHUNK = 1 << 20
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 T = TypeVar("T")
@@ -96,37 +96,8 @@ class HostFiles:
         steps = real.relative_to(root).parts
         if any(step.lower() == ".git" for step in steps):
             raise OutsideWorkspace(f"{path} is inside .git, which file tools do not write.")
-        with _folder(root, steps[:-1], path) as folder:
+        with open_beneath(root, steps[:-1], path) as folder:
             return _replace(folder, steps[-1], data, expect, path)
-
-
-@contextmanager
-def _folder(root: str, steps: Sequence[str], path: str) -> Generator[int]:
-    """Open the folder below `root`, making what is missing, one name at a time."""
-    current = os.open(root, _FOLDER)
-    try:
-        for step in steps:
-            below = _enter(current, step, path)
-            os.close(current)
-            current = below
-        yield current
-    finally:
-        os.close(current)
-
-
-def _enter(folder: int, name: str, path: str) -> int:
-    try:
-        return os.open(name, _FOLDER, dir_fd=folder)
-    except FileNotFoundError:
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
-        made = os.open(name, _FOLDER, dir_fd=folder)
-        _give(made, os.fstat(folder))
-        return made
-    except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(name, folder):
-            raise OutsideWorkspace(f"{path} turned into a link while it was opened.") from error
-        raise
 
 
 def _replace(folder: int, name: str, data: bytes, expect: Version | None, path: str) -> Version:
@@ -182,22 +153,16 @@ def _fill(descriptor: int, data: bytes) -> None:
 def _dress(descriptor: int, old: int | None, folder: int) -> None:
     """Give the new file its predecessor's owner, mode and attributes; a first one gets its folder's owner."""
     if old is None:
-        _give(descriptor, os.fstat(folder))
+        hand_over(descriptor, os.fstat(folder))
         return
     before = os.fstat(old)
-    _give(descriptor, before)
+    hand_over(descriptor, before)
     with suppress(PermissionError):
         os.fchown(descriptor, -1, before.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
     with suppress(OSError):
         for name in os.listxattr(old):
             os.setxattr(descriptor, name, os.getxattr(old, name))
-
-
-def _give(descriptor: int, owner: os.stat_result) -> None:
-    """As root, hand a file to whoever owns the workspace, not to root."""
-    if os.geteuid() == 0:
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _place(folder: int, temporary: str, name: str, *, new: bool) -> None:
@@ -247,10 +212,6 @@ def _refuse_special(path: str, mode: int) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "neither a file nor a folder (a pipe, socket, link or device)", path)
-
-
-def _is_link(name: str, folder: int) -> bool:
-    return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
 
 
 async def _somewhere(size: int, work: Callable[..., T], *arguments: object) -> T:

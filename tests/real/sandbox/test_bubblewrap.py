@@ -115,8 +115,12 @@ ATTACKS = {
     "git config": "git config core.fsmonitor true; echo '[core]' >> .git/config; rm .git/config",
     "rename git": "mv .git .g2; mv -T .git/hooks .git/h2",
     "replace git": "rm -rf .git; mkdir .git; mkdir x; mv -T x .git; git init -q --separate-git-dir=g2 .",
-    "unmount": "umount .git; umount -l .git; umount -l {work}; umount -l / ; umount -l {home}/.ssh",
-    "remount": "mount -o remount,rw /; mount -o remount,rw,bind {work}/.git; mount --bind {work} {outside}",
+    "unmount": "umount -l .git; umount -l {home}/.ssh; umount -l {outside}; echo x > .git/hooks/new; "
+    "echo x > {home}/.ssh/new; echo x > {outside}/new; umount -l {work}; umount -l /; echo x > {outside}/new",
+    "remount": "for path in / {work}/.git {home}/.ssh {outside}; do mount -o remount,rw $path; "
+    "mount -o remount,rw,bind $path; done; echo x > .git/hooks/new; echo x > {outside}/new",
+    "mount over": "mount --bind {work} {outside}; mkdir m; mount --bind / m; mount -o remount,rw,bind m; "
+    "echo x > m{outside}/new; mount -t proc proc m; mount -t tmpfs none .git",
     "nested namespace": "unshare -Urm bash -c 'umount -l {work}/.git; mount -o remount,rw,bind {work}/.git; "
     "mount -o remount,rw /; echo x > {work}/.git/config; echo x > {outside}/kept'",
     "leave the namespace": "nsenter -t 1 -m -- sh -c 'echo x > {outside}/new'; chroot /proc/1/root sh -c "

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import anyio.lowlevel
@@ -112,23 +115,17 @@ async def test_no_way_leads_outside(files: HostFiles, root: Path, way: str) -> N
     assert (out / "f").read_bytes() == b"old"
 
 
-async def test_a_folder_that_becomes_a_link_meanwhile_is_no_way_out(files: HostFiles, root: Path) -> None:
-    out = root.parent / "out"
-    out.mkdir()
+async def test_a_folder_that_becomes_a_link_meanwhile_is_no_way_out(shared: Path) -> None:
+    root, out = shared / "work", shared / "out"
     folder = root / "d"
+    for made in (folder, out):
+        made.mkdir(parents=True)
+    (root / "link").symlink_to(out)
+    files = HostFiles((str(root),), Masks())
     done = anyio.Event()
 
-    def swap() -> None:
-        for number in range(300):
-            with suppress(OSError):
-                folder.rename(root / f"moved-{number}")
-            with suppress(OSError):
-                folder.symlink_to(out)
-            with suppress(OSError):
-                folder.unlink()
-
     async def swapping() -> None:
-        await anyio.to_thread.run_sync(swap)
+        await anyio.to_thread.run_sync(_exchange, root / "link", folder, 20_000)
         done.set()
 
     async def writing() -> None:
@@ -137,7 +134,7 @@ async def test_a_folder_that_becomes_a_link_meanwhile_is_no_way_out(files: HostF
             number += 1
             await anyio.lowlevel.checkpoint()
             with suppress(OutsideWorkspace, OSError):
-                await files.write(str(folder / f"{number}"), b"x", expect=None)
+                await files.write(str(folder / str(number)), b"x", expect=None)
 
     with anyio.fail_after(15):
         async with anyio.create_task_group() as group:
@@ -145,6 +142,21 @@ async def test_a_folder_that_becomes_a_link_meanwhile_is_no_way_out(files: HostF
             group.start_soon(writing)
 
     assert _names(out) == []
+    assert _names(folder) + _names(root / "link") != []
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder in memory, where nothing waits for a disk."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+def _exchange(one: Path, other: Path, times: int) -> None:
+    """Let two names change places, in one step each time (renameat2(2), RENAME_EXCHANGE)."""
+    libc = ctypes.CDLL(None)
+    for _ in range(times):
+        assert libc.renameat2(-100, bytes(one), -100, bytes(other), 2) == 0
 
 
 @pytest.mark.parametrize("way", [".git/config", ".git/hooks/pre-commit", "sub/.git/config", ".GIT/x", ".git"])
