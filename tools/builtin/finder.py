@@ -80,7 +80,7 @@ class Query:
     def argv(self, ripgrep: str | None) -> tuple[str, ...]:
         if ripgrep is None:
             words = json.dumps({**asdict(self), "hidden": self.hidden})
-            return (sys.executable, "-I", "-X", "utf8", scan.__file__, words)
+            return (sys.executable, "-I", "-X", "utf8", "-W", "ignore", scan.__file__, words)
         flags = (*_RIPGREP, *(("--hidden", "--glob=!.git") if self.hidden else ()))
         where = ("--", f"./{self.target}")
         if self.pattern is None:

@@ -14,7 +14,7 @@ _LOOKED_AT = 20_000
 """Lines of the file that are compared."""
 _LINE = 200
 """Characters of a line that are compared and shown."""
-_NUMBERED = re.compile(r"^\s*\d+[\t|:] ?")
+_NUMBERED = re.compile(r"^\s*\d+[\t|:]")
 
 
 def why_missed(data: bytes, encoding: Encoding, old: str, new: str) -> str:

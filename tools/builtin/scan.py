@@ -28,14 +28,15 @@ def glob_regex(pattern: str, *, braces: bool = True) -> str:
     """Return the regular expression of a glob, with `**` for any folders; `*` and `?` stop at a slash."""
     parts: list[str] = []
     depth = 0
-    for piece in _TOKENS.findall(pattern):
+    for match in _TOKENS.finditer(pattern):
+        piece = match[0]
         if braces and piece in _BRACES and (depth or piece == "{"):
             depth += _BRACES[piece][0]
             parts.append(_BRACES[piece][1])
-        elif piece in _WILD:
-            parts.append(_WILD[piece])
+        elif match.lastgroup:
+            parts.append(_WILD[match.lastgroup])
         elif piece[0] == "[" and len(piece) > 1:
-            body = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+            body = re.sub(r"([\[\\&~|]|(?<=-)-)", r"\\\1", piece[1:-1])
             parts.append(f"(?!/)[{'^' + body[1:] if body[0] in '!^' else body}]")
         else:
             parts.append(re.escape(piece[1:] if piece[0] == "\\" and len(piece) > 1 else piece))
@@ -43,10 +44,12 @@ def glob_regex(pattern: str, *, braces: bool = True) -> str:
 
 
 _TOKENS = re.compile(
-    r"^\*\*/|(?<=/)\*\*/|(?<=/)\*\*$|^\*\*$|\*+|\?|\[[!^]?\]?[^\]]*\]|\\.|[{},]|[^*?\[\\{},]+|.", re.DOTALL
+    r"(?P<folders>(?:^|(?<=/))\*\*/)|(?P<all>(?:^|(?<=/))\*\*$)|(?P<some>\*+)|(?P<one>\?)"
+    r"|\[[!^]?\]?[^\]]*\]|\\.|[{},]|[^*?\[\\{},]+|.",
+    re.DOTALL,
 )
+_WILD = {"folders": "(?:.*/)?", "all": ".*", "some": "[^/]*", "one": "[^/]"}
 _BRACES = {"{": (1, "(?:"), ",": (0, "|"), "}": (-1, ")")}
-_WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def path_regex(pattern: str) -> re.Pattern[str]:
