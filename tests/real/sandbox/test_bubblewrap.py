@@ -17,8 +17,9 @@ import anyio.lowlevel
 import pytest
 from unit.sandbox.commands import run, running, sleeper, zombies
 
-from treadle.sandbox.bubblewrap import arguments, bubblewrap_processes, find, probe
+from treadle.sandbox.bubblewrap import arguments, bubblewrap_processes, find
 from treadle.sandbox.contract import Command, Profile, SandboxUnavailable
+from treadle.sandbox.doctor import check_sandbox
 from treadle.sandbox.environment import child_environment
 from treadle.sandbox.masks import Masks, user_masks
 from treadle.sandbox.processes import HostProcesses
@@ -382,11 +383,7 @@ def test_only_a_bubblewrap_that_belongs_to_root_is_taken(tmp_path: Path) -> None
         find(str(tmp_path), (str(tmp_path),))
 
 
-def test_a_probe_tells_in_one_line_why_it_does_not_work() -> None:
-    with pytest.raises(SandboxUnavailable, match="does not work here") as caught:
-        probe("/bin/false")
-    assert "\n" not in str(caught.value)
-    with pytest.raises(SandboxUnavailable, match="does not start"):
-        probe("/no/such/bwrap")
-    with pytest.raises(SandboxUnavailable, match="install the package"):
-        find("", ())
+def test_the_doctor_sees_that_it_works(site: Site) -> None:
+    sandbox, user, workspace = check_sandbox(site.host, str(site.work))
+
+    assert (sandbox.ok, user.ok, workspace.ok) == (True, site.uid != 0, True)
