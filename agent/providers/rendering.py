@@ -76,7 +76,7 @@ def content_text(content: Content, notes: Notes) -> str:
             return uri if text is None else f"{uri}\n{text}"
         case ToolRef(name=name):
             return f"Tool available now: {name}"
-        case Media():
+        case _:
             return media_placeholder(content, notes)
 
 

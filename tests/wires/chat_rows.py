@@ -140,6 +140,9 @@ REPLIES: Final[dict[str, dict[str, JsonObject]]] = {
         "think_tags": whole({"content": "<think>\nHm.\n</think>\n\nHello."}),
         "think_only": whole({"content": "<think>Hm.", "tool_calls": [wants("call_abc123")]}, "tool_calls"),
         "unknown_field": whole({"content": "Hi.", "mood": {"joy": 1.50}, "audio": None}),
+        "legacy": whole(
+            {"content": None, "function_call": {"name": "read", "arguments": "{}"}}, "function_call"
+        ),
         "reasoning_only": whole({"content": "", "reasoning": "Hm."}),
     },
     "chat.openai": {

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from wires import chat_rows
 from wires.cases import CASES, HELLO, IMAGE, READ, asks, call, calls, reply, result, results
 
+from treadle.agent.events import Sampling
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,
@@ -102,6 +103,10 @@ def test_openais_own_types_take_every_body_and_know_its_every_field(name: str, c
 
 def test_a_request_without_a_stream_says_nothing_of_one() -> None:
     assert body(asks(HELLO), stream=False).keys() == {"model", "tools", "messages"}
+
+
+def test_a_few_stop_sequences_are_sent_as_they_are() -> None:
+    assert body(replace(asks(HELLO), sampling=Sampling(stop=("END",))))["stop"] == ["END"]
 
 
 def test_an_empty_conversation_is_refused() -> None:

@@ -109,6 +109,7 @@ STREAMED: Final[list[tuple[dict[str, Any], type[ProviderError], int]]] = [
     ({"error": {"code": "rate_limit_exceeded", "message": "m"}}, Busy, 429),
     ({"error": {"code": "insufficient_quota", "message": "m"}}, QuotaExhausted, 429),
     ({"error": {"code": "server_is_overloaded", "message": "m"}}, Busy, 503),
+    ({"error": {"code": "service_unavailable", "message": "m"}}, Busy, 503),
     ({"error": {"type": "server_error", "message": "m"}}, Busy, 500),
     ({"error": {"type": "overloaded_error", "message": "m"}}, Busy, 529),
     ({"error": {"code": "invalid_api_key", "message": "m"}}, AuthFailed, 401),

@@ -105,3 +105,8 @@ def test_asking_whole_changes_no_segment(name: str, case: str) -> None:
 def test_a_marker_changes_no_segment(name: str) -> None:
     plain = replace(CASES["caching"], caching=Caching())
     assert sent(WIRES[name], plain).segments == sent(WIRES[name], CASES["caching"]).segments
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_a_wire_has_the_name_that_its_models_are_listed_under(name: str) -> None:
+    assert WIRES[name].wire.name == WIRES[name].model.wire

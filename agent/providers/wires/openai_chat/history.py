@@ -20,7 +20,6 @@ from treadle.agent.messages import (
     ReasoningPart,
     RefusalPart,
     TextPart,
-    ToolMessage,
     UserMessage,
     Warned,
 )
@@ -60,7 +59,7 @@ def render(message: Message, model: ModelInfo) -> Rendered:
             segments = [encoded({"role": "user", "content": _content(items, model)})]
         case AssistantMessage():
             segments = list(_assistant(message, model, notes))
-        case ToolMessage():
+        case _:
             segments = [encoded(item) for item in _results(message.results, model, notes)]
     return Rendered(tuple(segments), tuple(notes))
 

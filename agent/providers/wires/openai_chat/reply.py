@@ -212,7 +212,7 @@ def _calls(body: JsonObject, fields: JsonObject, model: ModelInfo) -> Iterator[C
     sent = [as_object(item) for item in as_list(fields.get("tool_calls"))]
     legacy = as_object(fields.get("function_call"))
     if legacy and not sent:
-        sent = [{"type": "function", "function": legacy}]
+        sent = [{"id": "", "type": "function", "function": legacy}]
     taken: set[str] = set()
     for position, item in enumerate(sent):
         key = call_id(item.get("id"), taken, body, position, model)

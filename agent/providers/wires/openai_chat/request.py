@@ -30,7 +30,7 @@ from treadle.agent.providers.rendering import (
     snap_ttl,
 )
 from treadle.agent.providers.wires.openai_chat.history import render, system_messages
-from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
+from treadle.tools.contract import Freeform, Function, JsonObject, ToolSpec
 
 _SAMPLING: Final = {
     name: name
@@ -132,13 +132,11 @@ def _tool(spec: ToolSpec, model: ModelInfo) -> JsonObject:
             return {"type": "function", "function": function}
         case Freeform():
             return _custom(spec) if model.dialect.get("freeform") else _plain(spec)
-        case Hosted(kind=kind, config=config):
+        case _:
             known: Mapping[str, JsonObject] = model.dialect.get("hosted", {})
-            if kind not in known:
-                raise InvalidRequest(
-                    f"{model.vendor} does not run {kind} for {model.id} over Chat Completions"
-                )
-            return {**known[kind], **config}
+            if spec.kind not in known:
+                raise InvalidRequest(f"{model.vendor} does not run {spec.kind} over Chat Completions")
+            return {**known[spec.kind], **spec.config}
 
 
 def _custom(spec: Freeform) -> JsonObject:
