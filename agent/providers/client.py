@@ -12,7 +12,7 @@ from typing import cast
 import anyio
 
 from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDelta
-from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, TextPart
+from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, RefusalPart, TextPart
 from treadle.agent.providers.catalogue import Book, Home, ModelSettings, Shelf, find, split
 from treadle.agent.providers.contract import (
     HttpCall,
@@ -261,7 +261,7 @@ def _deltas(message: AssistantMessage) -> list[StreamDelta]:
     deltas: list[StreamDelta] = []
     for index, part in enumerate(message.parts):
         match part:
-            case TextPart(text=text):
+            case TextPart(text=text) | RefusalPart(text=text):
                 deltas.append(TextDelta(text))
             case ReasoningPart(text=text) if text:
                 deltas.append(ReasoningDelta(text))

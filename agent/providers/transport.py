@@ -112,7 +112,7 @@ class Reply:
 class Transport:
     """One endpoint and the connections kept to it. Nothing is retried or redirected here.
 
-    Sits on httpcore, the engine of httpx: see docs/decisions/0003. Nothing is opened before the first call, and a TLS
+    Sits on httpcore, the engine of httpx: see docs/decisions/0004. Nothing is opened before the first call, and a TLS
     context is made for `https` only.
     """
 
@@ -201,14 +201,18 @@ class Transport:
         return Unreachable(f"{where} could not be reached: {phase}{detail}.")
 
 
-def tls_context() -> ssl.SSLContext:
+def tls_context(paths: ssl.DefaultVerifyPaths | None = None) -> ssl.SSLContext:
     """Return a context that verifies against the system's certificates, or certifi's where there are none.
 
-    The system's are read when needed, one at a time; certifi's bundle takes some 20 ms.
+    A folder of certificates is read one at a time, as they are needed; a bundle takes some 20 ms. So the system's
+    bundle is left alone where there is a folder too; one that a variable names is not.
     """
-    paths = ssl.get_default_verify_paths()
-    usable = paths.cafile or (paths.capath and next(Path(paths.capath).iterdir(), None))
-    return ssl.create_default_context(cafile=None if usable else certifi.where())
+    paths = paths or ssl.get_default_verify_paths()
+    named = paths.cafile if paths.cafile and paths.cafile != paths.openssl_cafile else None
+    folder = paths.capath if paths.capath and any(Path(paths.capath).glob("*.0")) else None
+    if named or folder:
+        return ssl.create_default_context(cafile=named, capath=folder)
+    return ssl.create_default_context(cafile=paths.cafile or certifi.where())
 
 
 def _proxy(url: str) -> httpcore.Proxy:

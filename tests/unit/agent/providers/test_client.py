@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from treadle.agent.providers.contract import (
     ModelRequest,
     NotFound,
     ProviderError,
+    ReplyStream,
     RequestTooLarge,
     StreamCutShort,
     Undecodable,
@@ -86,10 +87,11 @@ async def ask(client: Client) -> Heard:
     return heard
 
 
-async def _listen(stream: Any, heard: Heard) -> None:
+async def _listen(stream: ReplyStream, heard: Heard, then: Callable[[], None] = lambda: None) -> None:
     try:
         async for batch in stream:
             heard.batches.append(list(batch))
+            then()
         heard.message = stream.message
     finally:
         heard.partial = stream.partial
@@ -166,6 +168,7 @@ async def test_two_replies_come_over_one_connection() -> None:
         [chunk(STOP + b"data: [DONE]"), "close"],
         [chunk(STOP), "close"],
         [chunk(STOP + b": bye\n\ndata: {"), "reset"],
+        [chunk(STOP + DONE), 0.02, chunk(b": bye\n\n"), END],
         [chunk(STOP + DONE), "hold"],
         [chunk(STOP), "hold"],
         [chunk(STOP + DONE + event({"content": "!"})), END],
@@ -226,6 +229,18 @@ async def test_a_whole_reply_is_taken_and_shown_whether_asked_for_or_not(dialect
         assert heard.message
         assert (heard.message.stop, heard.partial) == ("tool_use", heard.message)
         assert (b'"stream":true' in server.requests[0]) is not bool(dialect)
+
+
+async def test_the_last_event_needs_no_blank_line() -> None:
+    heard = await heard_from(HEAD, chunk(SAID + event({"content": "!"}, "stop").rstrip()), END)
+    assert heard.message
+    assert (heard.text, heard.message.text) == ("Hello!", "Hello!")
+
+
+async def test_a_refusal_that_came_whole_is_shown() -> None:
+    message = {"role": "assistant", "content": None, "refusal": "No."}
+    body = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    assert (await heard_from(whole(200, json.dumps(body).encode()))).text == "No."
 
 
 async def test_an_array_of_chunks_is_read_like_a_stream() -> None:
@@ -302,14 +317,13 @@ async def test_the_message_is_not_there_before_the_end() -> None:
 
 async def test_cancelling_ends_the_reply_at_once_and_keeps_what_came() -> None:
     async with answering([HEAD, chunk(SAID), "hold"]) as (server, client):
+        heard = Heard()
         with anyio.CancelScope() as scope:
             async with client.stream(ASKED) as stream:
-                batches = aiter(stream)
-                await anext(batches)
-                scope.cancel()
-                with pytest.raises(anyio.get_cancelled_exc_class()):
-                    await anext(batches)
-                assert stream.partial.text == "Hello"
+                await _listen(stream, heard, then=scope.cancel)
+        assert scope.cancelled_caught
+        assert heard.partial
+        assert (heard.text, heard.partial.text, heard.partial.state) == ("Hello", "Hello", "interrupted")
         await server.left.wait()
 
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
+import certifi
 import pytest
 from anyio.abc import SocketAttribute
 from unit.agent.providers.raw import END, HEAD, Server, Step, chunk, serving, whole
@@ -222,6 +224,16 @@ async def test_a_server_that_cannot_prove_who_it_is_is_sent_nothing() -> None:
     assert server.requests == []
 
 
-def test_certificates_are_verified() -> None:
+def paths(cafile: str, capath: str, usual: str = "/usual.pem") -> ssl.DefaultVerifyPaths:
+    return ssl.DefaultVerifyPaths(cafile, capath, "SSL_CERT_FILE", usual, "SSL_CERT_DIR", "/usual")
+
+
+def test_certificates_are_verified_and_their_folder_is_read_when_needed(tmp_path: Path) -> None:
+    bundle = certifi.where()
+    assert tls_context(paths("", "")).get_ca_certs()
+    assert tls_context(paths(bundle, str(tmp_path), usual=bundle)).get_ca_certs()
+    (tmp_path / "0a1b2c3d.0").write_text("", encoding="ascii")
+    assert not tls_context(paths(bundle, str(tmp_path), usual=bundle)).get_ca_certs()
+    assert tls_context(paths(bundle, str(tmp_path))).get_ca_certs()
     context = tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
