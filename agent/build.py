@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from treadle.agent.config import Config, ConfigError, Folders
 from treadle.agent.events import Mode, Prefix, SessionOpened, Settings
@@ -27,6 +28,7 @@ from treadle.agent.session import Record, Session
 from treadle.agent.sessions import SpillFolder, folder_of, new_id
 from treadle.agent.step import Calls
 from treadle.agent.workspace.head import head_commit, repository
+from treadle.agent.workspace.instructions import Instructions
 from treadle.prompts import load
 from treadle.sandbox.contract import Level, Place, Processes, Profile, Sandbox
 from treadle.sandbox.files import HostFiles
@@ -36,7 +38,7 @@ from treadle.sandbox.rules import parse_rule
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
-from treadle.tools.contract import Spill
+from treadle.tools.contract import Spill, Tool
 from treadle.tools.toolbox import Toolbox
 
 
@@ -61,6 +63,9 @@ class Opening:
     """When the config names none."""
     asker: Asker = nobody
     output: Output = field(default_factory=Output)
+    instructions: tuple[Instructions, ...] = ()
+    """What the workspace tells agents, when the user trusts it."""
+    tools: Literal["all", "read", "none"] = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 Session(desk, record),
                 client.info,
                 sandbox.processes.level,
-                (_facts(root, sandbox.processes.level),) if new else (),
+                _facts(opening, root, sandbox.processes.level) if new else (),
                 _remarks(client.info),
             )
         finally:
@@ -189,7 +194,8 @@ def _calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill) -> 
     calls = Calls(toolbox, sandbox, gate, record.keep, record.show)
     ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
     dispatcher = tools_tool(lambda: toolbox.snapshot().deferred, calls)
-    toolbox.plug("builtin", (*builtin_tools(Seen(), spill, ripgrep), dispatcher))
+    offered = (*builtin_tools(Seen(), spill, ripgrep), dispatcher)
+    toolbox.plug("builtin", [tool for tool in offered if _is_offered(tool, opening.tools)])
     return calls
 
 
@@ -219,12 +225,30 @@ def _beginning(opening: Opening, root: Path, session_id: str, toolbox: Toolbox) 
     )
 
 
-def _facts(root: Path, level: Level) -> UserMessage:
-    """Say where the model works. Comes before the first prompt and then never changes."""
+def _is_offered(tool: Tool, choice: Literal["all", "read", "none"]) -> bool:
+    match choice:
+        case "all":
+            return True
+        case "read":
+            return tool.spec.name in {"read", "glob", "grep", "plan"}
+        case "none":
+            return False
+
+
+def _facts(opening: Opening, root: Path, level: Level) -> tuple[UserMessage, ...]:
+    """Say where the model works and what the workspace tells it. Comes before the first prompt, then never changes."""
+    if opening.tools == "none":
+        return ()
     git = "yes" if repository(root) else "no"
     system = f"{platform.system()} {platform.machine()}"
     sandbox = load(f"facts/{level}")
-    return notice(load("facts/workspace", root=str(root), system=system, git=git, sandbox=sandbox))
+    texts = [load("facts/workspace", root=str(root), system=system, git=git, sandbox=sandbox)]
+    for one in opening.instructions:
+        path = os.path.relpath(one.path, root)
+        texts.append(load("facts/instructions", path=path, text=one.text.strip()))
+        if one.cut:
+            texts.append(load("facts/instructions_cut", path=path))
+    return (notice("\n\n".join(texts)),)
 
 
 def _limits(config: Config) -> Limits:

@@ -99,14 +99,22 @@ def folders(env: Mapping[str, str]) -> Folders:
     return Folders(base("XDG_CONFIG_HOME", ".config"), base("XDG_STATE_HOME", ".local/state"))
 
 
-def load(env: Mapping[str, str], flags: Mapping[str, Any], assignments: Sequence[str] = ()) -> Config:
-    """Join the user's file, `TREADLE_*` variables, `-c KEY=VALUE` assignments and flags; later ones win.
+def load(
+    env: Mapping[str, str],
+    flags: Mapping[str, Any],
+    assignments: Sequence[str] = (),
+    project: Path | None = None,
+) -> Config:
+    """Join the user's file, the project's, `TREADLE_*` variables, `-c KEY=VALUE` assignments and flags; later ones win.
 
-    `flags` are by dotted key; None means that a flag was not given. Raises `ConfigError`.
+    `flags` are by dotted key; None means that a flag was not given. `project` is the config file of a workspace that
+    the user trusts; None when there is none. Raises `ConfigError`.
     """
     file = folders(env).config / "config.toml"
     settings = _read(file)
     _check(settings, str(file))
+    if project is not None:
+        _join(settings, _project_settings(project))
     for key, value in _from_environment(env):
         _put(settings, key, value)
     for assignment in assignments:
@@ -127,6 +135,32 @@ def _read(file: Path) -> JsonObject:
         raise ConfigError(f"{file}: not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _project_settings(file: Path) -> JsonObject:
+    """Read a project's file. What would send requests or keys elsewhere, or weaken the sandbox, is the user's alone."""
+    settings = _read(file)
+    _check(settings, str(file))
+    for key in sorted(settings.keys() & _USERS_OWN):
+        raise ConfigError(f"{file}: {key} cannot be set by a project; set it in your own config file")
+    if settings.get("mode") == "yolo":
+        raise ConfigError(f"{file}: mode yolo cannot be set by a project")
+    return settings
+
+
+_USERS_OWN = {"providers", "models", "sandbox"}
+
+
+def _join(settings: JsonObject, more: JsonObject) -> None:
+    for key, value in more.items():
+        old, new = as_object(settings.get(key)), as_object(value)
+        if old is not None and new is not None:
+            _join(old, new)
+            settings[key] = old
+        elif isinstance(value, list) and key in settings:
+            settings[key] = [*settings[key], *value]
+        else:
+            settings[key] = value
 
 
 def _from_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:

@@ -171,6 +171,14 @@ _KEYS = {
 )
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the newest session of this folder.")
 @click.option("--resume", metavar="ID", help="Go on with a session, by its id or the beginning of it.")
+@click.option("--trust", is_flag=True, help="Take in the folder's instructions and config, and remember it.")
+@click.option(
+    "--tools",
+    type=click.Choice(["all", "read", "none"]),
+    default="all",
+    show_default=True,
+    help="What the model may call; none is plain chat.",
+)
 @click.option("--ephemeral", is_flag=True, help="Keep no session on disk.")
 def run(**given: Any) -> int:
     r"""Do one task without asking anything.

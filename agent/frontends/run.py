@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 
@@ -26,6 +26,8 @@ from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.providers.contract import ProviderError
 from treadle.agent.session import Session
 from treadle.agent.sessions import NoSuchSession, find, newest
+from treadle.agent.workspace.instructions import instruction_files, read_instructions
+from treadle.agent.workspace.trust import PROJECT_CONFIG, TrustStore, takes_effect
 from treadle.sandbox.contract import SandboxError
 
 MOST_PROMPT = 10 * 1024 * 1024
@@ -56,6 +58,9 @@ class RunOptions:
     go_on: bool = False
     """Go on with the newest session of the workspace."""
     ephemeral: bool = False
+    trust: bool = False
+    """Trust the folder as it is now, and remember that."""
+    tools: Literal["all", "read", "none"] = "all"
 
 
 def run_task(options: RunOptions) -> int:
@@ -120,11 +125,16 @@ def _fault(error: Exception, where: Folders) -> str:
 
 async def _run(options: RunOptions, env: Mapping[str, str], output: Output, result: Result) -> None:
     root = workspace(options.folder)
-    config = load(env, options.flags, options.assignments)
     places = folders(env)
+    trusted = _is_trusted(root, places, options, result)
+    project = root / PROJECT_CONFIG if trusted and (root / PROJECT_CONFIG).is_file() else None
+    config = load(env, options.flags, options.assignments, project)
     resume = _session_file(options, places, root)
     prompt = read_prompt(options.prompt, optional=resume is not None)
-    opening = Opening(root, config, env, places, resume, options.ephemeral)
+    instructions = read_instructions(instruction_files(root)) if trusted else ()
+    opening = Opening(
+        root, config, env, places, resume, options.ephemeral, instructions=instructions, tools=options.tools
+    )
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
         if prompt is None:
@@ -142,6 +152,19 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
             ended = await _until_signal(opened.session, messages, result)
         result.log_head = opened.session.record.log.head_hash
         _conclude(result, ended)
+
+
+def _is_trusted(root: Path, places: Folders, options: RunOptions, result: Result) -> bool:
+    """Say whether what lies in the workspace may steer the session; when not, say what is ignored."""
+    store = TrustStore(places.state / "trust.json")
+    if options.trust:
+        store.trust(root)
+    if store.trusts(root):
+        return True
+    result.untrusted = [os.path.relpath(file, root) for file in takes_effect(root)]
+    names = ", ".join(result.untrusted)
+    complain(f"treadle: this folder is not trusted: ignoring {names}; --trust takes them in")
+    return False
 
 
 def _conclude(result: Result, ended: TurnEnded) -> None:
