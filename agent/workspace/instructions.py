@@ -1,0 +1,51 @@
+"""What a repository tells agents: its instruction files, from its root down to the folder worked on (agents.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from treadle.agent.workspace.head import repository
+
+NAMES = ("AGENTS.override.md", "AGENTS.md", "CLAUDE.md")
+"""In each folder the first of these counts."""
+MOST_BYTES = 32 * 1024
+"""Of all files of a chain together. What lies nearer to the folder worked on is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """One instruction file."""
+
+    path: Path
+    text: str
+    cut: bool = False
+    """Whether the text ends before the file does."""
+
+
+def instruction_files(folder: Path) -> tuple[Path, ...]:
+    """Return the instruction files that hold for a folder, the repository's root first. They are not read."""
+    root = repository(folder) or folder
+    chain = [place for place in (folder, *folder.parents) if place == root or root in place.parents]
+    found = (next((file for file in _named(place) if file.is_file()), None) for place in reversed(chain))
+    return tuple(file for file in found if file is not None)
+
+
+def read_instructions(files: tuple[Path, ...]) -> tuple[Instructions, ...]:
+    """Read instruction files, within the limit on all of them. One that cannot be read is left out."""
+    left = MOST_BYTES
+    read: list[Instructions] = []
+    for file in reversed(files):
+        try:
+            data = file.read_bytes()
+        except OSError:
+            continue
+        text = data[:left].decode("utf-8", "replace")
+        if text.strip():
+            read.append(Instructions(file, text, len(data) > left))
+        left -= min(len(data), left)
+    return tuple(reversed(read))
+
+
+def _named(folder: Path) -> tuple[Path, ...]:
+    return tuple(folder / name for name in NAMES)
