@@ -27,7 +27,11 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
 
 
 async def broken(
-    http: httpx.AsyncClient, mock: Mock, ask: JsonObject, failure: type[httpx.TransportError]
+    http: httpx.AsyncClient,
+    mock: Mock,
+    ask: JsonObject,
+    failure: type[httpx.TransportError],
+    patience: float = 5,
 ) -> bytes:
     """What comes of a reply, which began with 200, before it fails in this way."""
     got = bytearray()
@@ -36,7 +40,7 @@ async def broken(
         async for data in reply.aiter_raw():
             got.extend(data)
 
-    async with http.stream("POST", mock.url + PATH, json=ask, timeout=0.3) as reply:
+    async with http.stream("POST", mock.url + PATH, json=ask, timeout=patience) as reply:
         assert reply.status_code == 200
         with pytest.raises(failure):
             await drain(reply)
@@ -138,8 +142,8 @@ async def test_a_stream_without_its_end_is_otherwise_whole(play: Play, http: htt
 
 async def test_a_stall_sends_so_many_events_and_then_nothing(play: Play, http: httpx.AsyncClient) -> None:
     mock = await play(failing("{stall: 0.05, after: 2}", "{stall: 30, after: 2}"))
-    for stalls in (httpx.RemoteProtocolError, httpx.ReadTimeout):
-        assert (await broken(http, mock, STREAM, stalls)).count(b"\n\n") == 2
+    for stalls, patience in ((httpx.RemoteProtocolError, 5.0), (httpx.ReadTimeout, 0.5)):
+        assert (await broken(http, mock, STREAM, stalls, patience)).count(b"\n\n") == 2
 
 
 async def test_a_silent_server_accepts_and_says_nothing(play: Play, http: httpx.AsyncClient) -> None:
@@ -147,7 +151,7 @@ async def test_a_silent_server_accepts_and_says_nothing(play: Play, http: httpx.
     with pytest.raises(httpx.RemoteProtocolError):
         await http.post(mock.url + PATH, json=ASK)
     with pytest.raises(httpx.ReadTimeout):
-        await http.post(mock.url + PATH, json=ASK, timeout=0.2)
+        await http.post(mock.url + PATH, json=ASK, timeout=0.5)
     assert [request.status for request in mock.requests] == [None, None]
     assert (await http.post(mock.url + PATH, json=ASK)).status_code == 200
 
@@ -183,7 +187,7 @@ async def test_no_wait_outlives_the_server(http: httpx.AsyncClient, step: str) -
 async def test_a_client_that_leaves_takes_its_wait_with_it(play: Play, http: httpx.AsyncClient) -> None:
     mock = await play(failing("{silent: 600}"))
     with pytest.raises(httpx.ReadTimeout):
-        await http.post(mock.url + PATH, json=ASK, timeout=0.1)
+        await http.post(mock.url + PATH, json=ASK, timeout=0.5)
     with anyio.fail_after(5):
         while mock.connections:
             await anyio.lowlevel.checkpoint()
@@ -195,7 +199,7 @@ async def test_a_paced_reply_comes_piece_by_piece(play: Play, http: httpx.AsyncC
     got: list[bytes] = []
     async with http.stream("POST", mock.url + PATH, json=STREAM) as reply:
         got = [data async for data in reply.aiter_raw()]
-    assert len(got) >= 4
+    assert len(got) >= 2
     assert b"".join(got).endswith(b"data: [DONE]\n\n")
 
 

@@ -91,6 +91,19 @@ async def test_a_body_of_more_than_100_megabytes_is_413(play: Play) -> None:
     assert b'"code":"request_too_large"' in got
 
 
+async def test_a_body_in_chunks_of_more_than_an_api_takes_is_413(play: Play) -> None:
+    head = b"POST /v1/messages HTTP/1.1\r\nx-api-key: k\r\nanthropic-version: 2026-10-21\r\n"
+    head += b"transfer-encoding: chunked\r\n\r\n"
+    got = await exchange((await play("")).url, head, b"%x\r\n" % 32_000_001, b" " * 32_000_001)
+    assert got.startswith(b"HTTP/1.1 413 ")
+    assert b'"type":"request_too_large"' in got
+
+
+async def test_a_question_for_the_head_alone_gets_no_body(play: Play) -> None:
+    head = b"HEAD /v1/models HTTP/1.1\r\nconnection: close\r\n\r\n"
+    assert (await exchange((await play("")).url, head)).endswith(b"\r\n\r\n")
+
+
 async def test_one_connection_carries_many_requests(play: Play, http: httpx.AsyncClient) -> None:
     mock = await play("")
     for stream in (False, True, False, True):
