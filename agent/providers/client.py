@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import cast
 
 import anyio
 
 from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDelta
 from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, RefusalPart, TextPart
-from treadle.agent.providers.catalogue import Book, Home, ModelSettings, Shelf, find, split
 from treadle.agent.providers.contract import (
     HttpCall,
     ModelInfo,
@@ -26,11 +23,9 @@ from treadle.agent.providers.contract import (
     Undecodable,
     Unreachable,
     Wire,
-    WireName,
 )
 from treadle.agent.providers.sse import SseParser
-from treadle.agent.providers.transport import Address, Reply, Timeouts, Transport
-from treadle.agent.providers.vendors import ProviderSettings, resolve
+from treadle.agent.providers.transport import Reply, Transport
 from treadle.tools.contract import JsonObject
 
 _LAST_EVENTS = frozenset({
@@ -45,43 +40,6 @@ _GRACE = 0.5
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _FIELDS = (b"data", b"event", b":", b"id", b"retry")
 """What an event stream begins with, and neither JSON nor HTML nor plain words do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """What models are found with: what this program can do, and what its user says."""
-
-    wires: Collection[WireName]
-    """Those that this program speaks."""
-    wire: Callable[[WireName], Wire]
-    """Loads one of them."""
-    book: Callable[[], Book]
-    """Loads the data package; called when it is needed only."""
-    providers: Mapping[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
-    models: Mapping[str, ModelSettings] = field(default_factory=dict[str, ModelSettings])
-    timeouts: Timeouts = field(default_factory=Timeouts)
-
-
-def connect(spec: str, env: Mapping[str, str], directory: Directory, *, at: datetime) -> Client:
-    """Return the model that VENDOR/MODEL names. Nothing is opened before it is asked.
-
-    Raises `InvalidRequest`, `NotFound` and `AuthFailed`, each with one line that says what to do.
-    """
-    vendor, model = split(spec)
-    endpoint = resolve(vendor, env, directory.providers)
-    home = Home(
-        vendor=vendor,
-        endpoint=endpoint.hash,
-        wire=endpoint.wire,
-        dialects=endpoint.dialects,
-        dialect=endpoint.dialect,
-        usual=endpoint.usual,
-    )
-    shelf = Shelf(wires=directory.wires, book=directory.book, at=at)
-    info = find(model, home, shelf, settings=directory.models)
-    address = Address(endpoint.base_url, endpoint.headers, endpoint.proxy)
-    transport = Transport(address, directory.timeouts)
-    return Client(directory.wire(info.wire), info, transport, secrets=endpoint.secrets)
 
 
 class Client:

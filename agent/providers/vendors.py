@@ -186,7 +186,7 @@ VENDORS: Mapping[str, Vendor] = {
             ("LMSTUDIO_BASE_URL", "{}"),
             dialects=dialects.OPEN_WEIGHTS,
         ),
-        replace(_local("mock", "", ("TREADLE_MOCK_URL", "{}/v1"), dialects=dialects.MOCK), stock_key="mock"),
+        replace(_local("mock", "", ("TREADLE_MOCK_URL", "{}"), dialects=dialects.MOCK), stock_key="mock"),
     )
 }
 

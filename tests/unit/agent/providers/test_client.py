@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -15,13 +14,11 @@ from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDel
 from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.mock.script import parse
 from treadle.agent.mock.server import serve
-from treadle.agent.providers.catalogue import Book
-from treadle.agent.providers.catalogue.book import PackageBook
-from treadle.agent.providers.client import Client, Directory, connect
+from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import (
     AuthFailed,
     Busy,
-    InvalidRequest,
+    ModelInfo,
     ModelRequest,
     NotFound,
     ProviderError,
@@ -30,25 +27,13 @@ from treadle.agent.providers.contract import (
     StreamCutShort,
     Undecodable,
     Unreachable,
-    Wire,
-    WireName,
 )
-from treadle.agent.providers.transport import Timeouts
-from treadle.agent.providers.vendors import ProviderSettings
+from treadle.agent.providers.transport import Address, Timeouts, Transport
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
 
 pytestmark = pytest.mark.anyio
 ASKED = ModelRequest(system=("Be brief.",), tools=(), messages=(user("Hi"),))
 KEY = "sk-very-secret-key"
-
-
-def _wire(name: WireName) -> Wire:
-    assert name == "openai_chat"
-    return OpenAIChat()
-
-
-def _book() -> Book:
-    return PackageBook()
 
 
 @dataclass
@@ -69,11 +54,10 @@ class Heard:
 
 
 def at(url: str, **dialect: Any) -> Client:
-    said = ProviderSettings(base_url=url, key_env="OWN_KEY", dialect=dialect)
-    directory = Directory(
-        ("openai_chat",), _wire, _book, providers={"own": said}, timeouts=Timeouts(first_byte=0.4, idle=0.2)
-    )
-    return connect("own/m-1", {"OWN_KEY": KEY}, directory, at=datetime(2026, 11, 24, tzinfo=UTC))
+    info = ModelInfo(id="m-1", wire="openai_chat", vendor="own", endpoint="e", dialect=dialect)
+    address = Address(url, {"authorization": f"Bearer {KEY}"})
+    transport = Transport(address, Timeouts(first_byte=0.4, idle=0.2))
+    return Client(OpenAIChat(), info, transport, secrets=(KEY,))
 
 
 async def ask(client: Client) -> Heard:
@@ -331,27 +315,10 @@ async def test_a_real_conversation_with_the_mock_provider() -> None:
     script = "steps: [{reasoning: Think., text: Working., calls: [{read: {path: a.py}}]}]"
     with anyio.fail_after(5):
         async with serve(parse(script)) as mock:
-            directory = Directory(("openai_chat",), _wire, _book)
-            client = connect("mock/demo", {"TREADLE_MOCK_URL": mock.url}, directory, at=datetime.now(UTC))
+            client = at(f"{mock.url}/v1")
             heard = await ask(client)
             await client.aclose()
     assert heard.message
     assert [call.name for call in heard.message.calls] == ["read"]
     assert (heard.text, heard.message.text) == ("Working.", "Working.")
     assert heard.message.usage.output > 0
-
-
-def test_connecting_says_in_one_line_what_is_missing() -> None:
-    directory = Directory(("openai_chat",), _wire, _book)
-    now = datetime(2026, 11, 24, tzinfo=UTC)
-    env = {"OPENAI_API_KEY": KEY}
-    for spec, kind, words in (
-        ("gpt-6-sol", InvalidRequest, "VENDOR/MODEL"),
-        ("opanai/gpt-6-sol", NotFound, "did you mean openai"),
-        ("openai/gpt-6-soll", NotFound, "did you mean gpt-6-sol"),
-        ("mistral/x", AuthFailed, "MISTRAL_API_KEY"),
-        ("anthropic/claude-opus-5-5", AuthFailed, "ANTHROPIC_API_KEY"),
-    ):
-        with pytest.raises(kind, match=words):
-            connect(spec, env, directory, at=now)
-    assert connect("openai/gpt-6-sol", env, directory, at=now).info.wire == "openai_chat"

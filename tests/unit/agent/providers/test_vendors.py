@@ -42,7 +42,7 @@ def test_every_vendor_with_an_address_is_reached_with_its_own_key_alone(name: st
             {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com/"},
             "https://r.openai.azure.com/openai/v1",
         ),
-        ("mock", {"TREADLE_MOCK_URL": "http://127.0.0.1:8399"}, "http://127.0.0.1:8399/v1"),
+        ("mock", {"TREADLE_MOCK_URL": "http://127.0.0.1:8399/v1"}, "http://127.0.0.1:8399/v1"),
     ],
 )
 def test_a_variable_moves_a_vendor_elsewhere(name: str, env: dict[str, str], base: str) -> None:
