@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,6 +15,7 @@ from treadle.agent.mock.delivery import Delivery
 RECEIVE = 256 * 1024
 WRITE = 64 * 1024
 HEAD = 64 * 1024
+_HEX = re.compile(rb"[0-9A-Fa-f]{1,16}")
 LINGER = 10.0
 """Seconds in which a body that was refused is still read and thrown away."""
 
@@ -154,10 +156,10 @@ class Connection:
     async def _chunks(self, most: int) -> bytes | None:
         body = bytearray()
         while True:
-            try:
-                size = int((await self._line()).partition(b";")[0], 16)
-            except ValueError as error:
-                raise BadRequest("a chunk's size is not a number") from error
+            announced = (await self._line()).partition(b";")[0].strip()
+            if not _HEX.fullmatch(announced):
+                raise BadRequest("a chunk's size is not a number")
+            size = int(announced, 16)
             if len(body) + size > most:
                 await self._drop(None)
                 return None
