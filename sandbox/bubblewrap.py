@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +16,9 @@ from treadle.sandbox.masks import Masks
 from treadle.sandbox.paths import inside
 from treadle.sandbox.processes import HostProcesses, Launch, limited
 
-Mount: TypeAlias = tuple[str, Literal["write", "read", "empty", "null"]]
-"""A path, and what is to be there: itself, writable or not; an empty folder; an empty file."""
+Kind: TypeAlias = Literal["write", "read", "empty", "null"]
+"""What is to be at a path: itself, writable or not; an empty folder; an empty file."""
+Mount: TypeAlias = tuple[str, Kind]
 
 _PRIVATE = tuple(f"/{name}" for name in ("tmp", "var/tmp", "run"))
 _CONFINE = (
@@ -41,19 +43,19 @@ def bubblewrap_processes(host: Mapping[str, str], masks: Masks, roots: tuple[str
     """Run commands in bubblewrap. Raises `SandboxUnavailable` with the reason when it does not work here."""
     program = find(host.get("PATH", ""), roots)
     probe(program)
-    # A workspace below /tmp must be there for a command that may not write to it, too.
-    mounted = Masks(masks.hidden, (*masks.shown, *(os.path.realpath(root) for root in roots)))
 
     def wrap(command: Command, profile: Profile) -> Launch:
-        env = {**child_environment(host, profile.env_grants), **command.env, "TMPDIR": _PRIVATE[0]}
+        owner = _owner((*profile.write_roots, command.cwd))
+        env = {**child_environment(host, profile.env_grants), **_identity(owner), **command.env}
+        env["TMPDIR"] = _PRIVATE[0]
         argv = (
             program,
-            *arguments(profile, mounted, env),
+            *arguments(profile, masks, env, roots, owner),
             *("--chdir", os.path.realpath(command.cwd), "--"),
             *limited(command.argv, profile.limits),
         )
         # The environment is emptied here and not by --clearenv, which leaves it readable in /proc/1/environ.
-        return Launch(argv, command.cwd, env, _SHIELDS, _owner(profile.write_roots))
+        return Launch(argv, command.cwd, env, _SHIELDS, owner)
 
     return HostProcesses("bwrap", wrap, guard=False)
 
@@ -97,15 +99,27 @@ def probe(program: str) -> None:
         raise SandboxUnavailable(f"bubblewrap does not work here: {said[-1]}. {_remedy()}")
 
 
-def arguments(profile: Profile, masks: Masks, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Build bubblewrap's options for a profile. Looks at the file system, changes nothing."""
-    mounts = dict(_workspace(profile))
+def arguments(
+    profile: Profile,
+    masks: Masks,
+    env: Mapping[str, str],
+    roots: Iterable[str] = (),
+    owner: tuple[int, int] | None = None,
+) -> tuple[str, ...]:
+    """Build bubblewrap's options for a profile. Looks at the file system, changes nothing.
+
+    `roots` can be read even where their surroundings are emptied and the profile lets nobody write them. What
+    `owner`, who is to run it, cannot reach anyway is left out, since bubblewrap could not reach it either.
+    """
+    mounts: dict[str, Kind] = dict(_workspace(profile))
     for path in masks.hidden:
         if path not in mounts and Path(path).exists():
             mounts[path] = "empty" if Path(path).is_dir() else "null"
-    for path in (*masks.shown, *_needed(env, profile)):
+    for path in (*map(os.path.realpath, roots), *masks.shown, *_needed(env, profile)):
         if path not in mounts and Path(path).exists():
             mounts[path] = "read"
+    if owner is not None:
+        mounts = {path: kind for path, kind in mounts.items() if kind == "write" or _reaches(owner, path)}
     # A deeper mount comes later and so wins over the one it lies in.
     ordered = sorted(mounts.items(), key=lambda mount: mount[0].count("/") if mount[0] != "/" else 0)
     network = () if profile.network == "on" else ("--unshare-net",)
@@ -225,6 +239,28 @@ def _owner(roots: Iterable[str]) -> tuple[int, int] | None:
         status = Path(root).stat()
         return (status.st_uid, status.st_gid) if status.st_uid != 0 else None
     return None
+
+
+def _identity(owner: tuple[int, int] | None) -> Mapping[str, str]:
+    """Name and home of whom a command runs as; nothing when that is us."""
+    if owner is None:
+        return {}
+    try:
+        user = pwd.getpwuid(owner[0])
+    except KeyError:
+        return {"HOME": _PRIVATE[0]}
+    home = user.pw_dir if Path(user.pw_dir).is_dir() else _PRIVATE[0]
+    return {"HOME": home, "USER": user.pw_name, "LOGNAME": user.pw_name}
+
+
+def _reaches(owner: tuple[int, int], path: str) -> bool:
+    """Whether a user may enter all the folders above a path."""
+    for folder in Path(path).parents:
+        status = folder.stat()
+        shift = 6 if status.st_uid == owner[0] else 3 if status.st_gid == owner[1] else 0
+        if not status.st_mode >> shift & stat.S_IXOTH:
+            return False
+    return True
 
 
 def _text(path: Path) -> str:

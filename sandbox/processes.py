@@ -16,6 +16,7 @@ from secrets import token_hex
 from time import monotonic
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from treadle.sandbox.contract import Command, Level, ProcessGone, ProcessLimits, Profile, SandboxError
 from treadle.sandbox.family import MARK, Family
@@ -144,6 +145,7 @@ class _Output:
         return self
 
     async def __anext__(self) -> bytes:
+        await checkpoint()  # What never pauses must not keep others from running.
         while True:
             if self._deadline is not None and self._owed <= 0 and monotonic() >= self._deadline:
                 raise StopAsyncIteration

@@ -292,6 +292,19 @@ async def test_a_command_runs_as_the_owner_of_the_workspace(site: Site, processe
     assert (site.work / "made").stat().st_uid == site.uid
 
 
+async def test_a_home_that_the_owner_cannot_enter_is_no_obstacle(site: Site) -> None:
+    site.top.joinpath("home").chmod(0o700)
+    os.chown(site.home, 0, 0)
+    processes = bubblewrap_processes(site.host, site.masks, (str(site.work),))
+
+    with anyio.fail_after(10):
+        code, said = await run(processes, "cat ~/.ssh/id; git status --short; cd && pwd", site.work)
+
+    assert code == 0
+    assert "hidden" not in said
+    assert "?? file" in said
+
+
 @pytest.mark.parametrize("line", ["sleep {n} & echo hi", "setsid sleep {n} >/dev/null 2>&1 & echo hi"])
 async def test_what_runs_in_the_background_ends_with_its_command(
     site: Site, processes: HostProcesses, line: str

@@ -46,6 +46,30 @@ def test_deeper_mounts_come_later_so_that_each_holds_in_the_one_around_it(tmp_pa
     ]
 
 
+def test_a_root_can_be_read_when_nobody_may_write_it(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    roots = (str(tmp_path / "work"),)
+
+    assert _mounts(arguments(Profile(()), Masks(), {}, roots), tmp_path) == [("--ro-bind", "work")]
+    assert _mounts(arguments(Profile(roots), Masks(), {}, roots), tmp_path) == [("--bind", "work")]
+
+
+def test_what_the_one_who_runs_it_cannot_reach_is_left_out(tmp_path: Path) -> None:
+    closed, open_, work = (tmp_path / name for name in ("closed", "open", "work"))
+    for folder in (closed / "secret", open_ / "secret", work):
+        folder.mkdir(parents=True)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 1:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    closed.chmod(0o700)
+    open_.chmod(0o701)
+    masks = Masks((str(closed / "secret"), str(open_ / "secret")))
+
+    mounts = _mounts(arguments(Profile((str(work),)), masks, {}, (), (4242, 4242)), tmp_path)
+
+    assert [path for _, path in mounts] == ["work", "open/secret", "open/secret"]
+
+
 def test_git_itself_may_write_all_but_what_runs_programs(tmp_path: Path) -> None:
     git = tmp_path / "work" / ".git"
     git.mkdir(parents=True)
