@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +14,19 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from treadle.agent.config import Config, ConfigError, Folders
-from treadle.agent.events import Mode, Prefix, SessionOpened, Settings
+from treadle.agent.events import (
+    MessageAdded,
+    Mode,
+    ModelChanged,
+    Prefix,
+    SessionOpened,
+    Settings,
+    SettingsChanged,
+)
 from treadle.agent.limits import Limits
-from treadle.agent.log import SessionLog
+from treadle.agent.log import SessionLog, opened
 from treadle.agent.loop import Desk
-from treadle.agent.messages import UserMessage, notice
+from treadle.agent.messages import AssistantMessage, Usage, UserMessage, notice
 from treadle.agent.permit import Asker, Gate, nobody
 from treadle.agent.providers import catalogue, vendors
 from treadle.agent.providers.client import Client
@@ -66,6 +74,8 @@ class Opening:
     instructions: tuple[Instructions, ...] = ()
     """What the workspace tells agents, when the user trusts it."""
     tools: Literal["all", "read", "none"] = "all"
+    given: frozenset[str] = frozenset()
+    """Keys of the settings that were asked for just now: these alone change a session that goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +99,88 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
     `LogError` and `OSError`.
     """
     root = workspace(opening.folder)
-    client = language_model(opening.config, opening.env)
     session_id = opening.resume.stem if opening.resume else new_id(datetime.now(UTC))
     path = opening.resume or folder_of(opening.folders.sessions, root) / f"{session_id}.jsonl"
-    with _spill_folder(path, ephemeral=opening.ephemeral) as spill:
-        sandbox = make_sandbox(opening, root, spill)
-        log = SessionLog(None if opening.ephemeral else path)
+    with _spill_folder(path, ephemeral=opening.ephemeral) as spill, closing(_log(opening, path)) as log:
+        new = log.head is None
+        spec = _model_spec(opening, log)
+        client = language_model(spec, opening.config, opening.env)
         try:
+            sandbox = make_sandbox(opening, root, spill)
             record = Record(log)
-            calls = _calls(opening, sandbox, record, SpillFolder(spill))
-            new = log.head is None
+            settings = _settings(opening, log)
+            calls = _calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
             if new:
-                log.append(_beginning(opening, root, session_id, calls.toolbox))
-            config = opening.config
-            desk = Desk(session_id, client, calls, _limits(config), opening.output, config.connection.retries)
+                log.append(_beginning(root, session_id, spec, calls.toolbox, settings))
+            changes = _go_on(log, spec, settings, client.info)
+            key = opened(log.branch()).session
+            desk = Desk(
+                key, client, calls, _limits(opening.config), opening.output, opening.config.connection.retries
+            )
             yield Opened(
-                Session(desk, record),
+                Session(session_id, desk, record),
                 client.info,
                 sandbox.processes.level,
                 _facts(opening, root, sandbox.processes.level) if new else (),
-                _remarks(client.info),
+                (*_remarks(client.info), *changes),
             )
         finally:
-            log.close()
             await client.aclose()
+
+
+def _log(opening: Opening, path: Path) -> SessionLog:
+    return SessionLog(None if opening.ephemeral else path)
+
+
+def _model_spec(opening: Opening, log: SessionLog) -> str:
+    """Return the model: the session's own when it goes on, unless another was asked for just now."""
+    own = log.conversation.model
+    spec = opening.config.model if not own or "model" in opening.given else own
+    if not spec:
+        raise ConfigError("no model is chosen: give -m VENDOR/MODEL, or set model in the config file")
+    return spec
+
+
+def _settings(opening: Opening, log: SessionLog) -> Settings:
+    """Return what steps are asked with: of a session that goes on, only what was given just now changes."""
+    config = opening.config
+    wanted: dict[str, tuple[str, object]] = {
+        "mode": ("mode", config.mode or opening.mode),
+        "effort": ("effort", config.effort),
+        "verbosity": ("reply.verbosity", config.reply.verbosity),
+        "service_tier": ("reply.service_tier", config.reply.service_tier),
+        "max_output": ("reply.max_output_tokens", config.reply.max_output_tokens),
+        "sampling": ("sampling", config.sampling),
+    }
+    given = {key.split(".")[0] if key.startswith("sampling.") else key for key in opening.given}
+    new = log.head is None
+    changed = {name: value for name, (key, value) in wanted.items() if new or key in given}
+    return log.conversation.settings.model_copy(update=changed)
+
+
+def _go_on(log: SessionLog, spec: str, settings: Settings, info: ModelInfo) -> tuple[str, ...]:
+    """Keep what changes in a session that goes on, and say what the change costs."""
+    conversation = log.conversation
+    remarks: list[str] = []
+    if spec != conversation.model:
+        remarks.append(f"from {conversation.model} to {spec}: {_price_of_reading(log, info)}")
+        log.append(ModelChanged(model=spec, prefix=conversation.prefix))
+    if settings != conversation.settings:
+        if settings.effort != conversation.settings.effort:
+            remarks.append(f"effort is now {settings.effort}: {_price_of_reading(log, info)}")
+        if settings.mode != conversation.settings.mode:
+            log.append(MessageAdded(message=notice(load("notices/mode", mode=settings.mode))))
+        log.append(SettingsChanged(settings=settings))
+    return tuple(remarks)
+
+
+def _price_of_reading(log: SessionLog, info: ModelInfo) -> str:
+    """Say what it takes to read the conversation without a cache."""
+    replies = [message for message in log.conversation.messages if isinstance(message, AssistantMessage)]
+    usage = replies[-1].usage if replies else Usage()
+    tokens = usage.input_total + usage.output
+    price = catalogue.cost(Usage(input=tokens), info.prices) if info.prices else None
+    return f"about {tokens:,} tokens are read anew" + ("" if price is None else f", for about ${price:.4f}")
 
 
 def workspace(folder: Path) -> Path:
@@ -126,11 +194,9 @@ def workspace(folder: Path) -> Path:
     return root
 
 
-def language_model(config: Config, env: Mapping[str, str]) -> Client:
+def language_model(spec: str, config: Config, env: Mapping[str, str]) -> Client:
     """Put a model together. Raises `ProviderError` when the name, the key or the address does not do."""
-    if config.model is None:
-        raise ConfigError("no model is chosen: give -m VENDOR/MODEL, or set model in the config file")
-    vendor, name = catalogue.split(config.model)
+    vendor, name = catalogue.split(spec)
     endpoint = vendors.resolve(vendor, env, config.providers)
     home = catalogue.Home(
         vendor, endpoint.hash, endpoint.wire, endpoint.dialects, endpoint.dialect, endpoint.usual
@@ -182,14 +248,14 @@ def _processes(opening: Opening, masks: Masks, place: Place) -> Processes:
     return bubblewrap_processes(opening.env, masks, (place.root,))
 
 
-def _calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill) -> Calls:
+def _calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill, mode: Mode) -> Calls:
     config = opening.config
     rules = [
         *(parse_rule(text, "allow") for text in config.allow),
         *(parse_rule(text, "deny") for text in config.deny),
     ]
     contained = sandbox.processes.level != "none" or config.sandbox == "none"
-    gate = Gate(rules, config.mode or opening.mode, contained, sandbox.place, opening.asker)
+    gate = Gate(rules, mode, contained, sandbox.place, opening.asker)
     toolbox = Toolbox()
     calls = Calls(toolbox, sandbox, gate, record.keep, record.show)
     ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
@@ -206,22 +272,14 @@ def _ripgrep(path: str, root: str) -> str | None:
     return real if real and not inside(real, (root,)) else None
 
 
-def _beginning(opening: Opening, root: Path, session_id: str, toolbox: Toolbox) -> SessionOpened:
-    config = opening.config
+def _beginning(root: Path, session_id: str, spec: str, toolbox: Toolbox, settings: Settings) -> SessionOpened:
     return SessionOpened(
         session=session_id,
         workspace=str(root),
         commit=head_commit(root),
-        model=config.model or "",
+        model=spec,
         prefix=Prefix(system=(load("system"),), tools=toolbox.snapshot().specs),
-        settings=Settings(
-            mode=config.mode or opening.mode,
-            effort=config.effort,
-            verbosity=config.reply.verbosity,
-            service_tier=config.reply.service_tier,
-            max_output=config.reply.max_output_tokens,
-            sampling=config.sampling,
-        ),
+        settings=settings,
     )
 
 

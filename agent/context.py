@@ -6,7 +6,7 @@ from treadle.agent.conversation import Conversation
 from treadle.agent.providers.contract import Caching, ModelRequest, Output
 
 
-def assemble(conversation: Conversation, session: str, schema: Output) -> ModelRequest:
+def assemble(conversation: Conversation, cache_key: str, wanted: Output) -> ModelRequest:
     """Return the request for this point of the branch.
 
     Everything comes from the branch: the prefix as it was rendered when the epoch began, then the messages, each
@@ -14,8 +14,8 @@ def assemble(conversation: Conversation, session: str, schema: Output) -> ModelR
 
     Args:
         conversation: What the branch says.
-        session: Id of the session: the key under which a provider finds its cache.
-        schema: What the final reply must look like.
+        cache_key: Under which a provider finds the session's cache.
+        wanted: What the final reply must look like.
     """
     settings = conversation.settings
     return ModelRequest(
@@ -23,10 +23,10 @@ def assemble(conversation: Conversation, session: str, schema: Output) -> ModelR
         tools=conversation.prefix.tools,
         messages=conversation.messages,
         sampling=settings.sampling,
-        caching=Caching(key=session),
+        caching=Caching(key=cache_key),
         output=Output(
-            schema=schema.schema,
-            json_mode=schema.json_mode,
+            schema=wanted.schema,
+            json_mode=wanted.json_mode,
             max_tokens=settings.max_output,
             effort=settings.effort,
             verbosity=settings.verbosity,

@@ -89,6 +89,8 @@ class SessionLog:
         self._entries: dict[str, Entry] = {}
         self._hashes: dict[str, str] = {}
         self._head: str | None = None
+        self._last = 0
+        """The highest number that an id has: a fork's do not begin anew."""
         self._file: int | None = None
         self._good = 0
         self._unsaved = bytearray()
@@ -121,7 +123,7 @@ class SessionLog:
         added: list[Entry] = []
         for body in bodies:
             entry = Entry(
-                id=f"e{len(self._entries) + 1}",
+                id=f"e{self._last + 1}",
                 parent=self._head,
                 prev=self._hashes[self._head] if self._head else None,
                 at=self._now(),
@@ -198,6 +200,7 @@ class SessionLog:
 
     def _admit(self, entry: Entry, digest: str) -> None:
         self._entries[entry.id] = entry
+        self._last = max(self._last, _number(entry.id))
         self._hashes[entry.id] = digest
         self._head = entry.id
         self._conversation.admit(entry)
@@ -237,6 +240,34 @@ def _sync_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _number(entry_id: str) -> int:
+    digits = entry_id.removeprefix("e")
+    return int(digits) if digits.isdecimal() else 0
+
+
+def fork(source: Path, entry_id: str | None, target: Path) -> None:
+    """Begin a session with the past of another, up to this entry: the same lines, so the same hashes and bytes.
+
+    None takes the whole of its branch. Raises `LogError`, KeyError for an entry that it does not have, OSError when
+    the target exists or cannot be written.
+    """
+    loaded = load(source)
+    lines = dict(zip((entry.id for entry in loaded.entries), source.read_bytes().split(b"\n"), strict=False))
+    parents = {entry.id: entry.parent for entry in loaded.entries}
+    at = entry_id or (loaded.entries[-1].id if loaded.entries else None)
+    branch: list[bytes] = []
+    while at is not None:
+        branch.append(lines[at] + b"\n")
+        at = parents[at]
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(reversed(branch))
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(target.parent)
 
 
 def opened(entries: Sequence[Entry]) -> SessionOpened:

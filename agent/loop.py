@@ -23,7 +23,8 @@ from treadle.prompts import load
 class Desk:
     """Everything a session works with. Made once, by `build`."""
 
-    session: str
+    cache_key: str
+    """Under which a provider finds the session's cache: a fork keeps its parent's."""
     model: LanguageModel
     calls: Calls
     limits: Limits = field(default_factory=Limits)
@@ -87,7 +88,7 @@ class Turn:
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
-        request = assemble(self._log.conversation, self._desk.session, self._desk.output)
+        request = assemble(self._log.conversation, self._desk.cache_key, self._desk.output)
         reply = await ask(self._desk.model, request, self._desk.retries, self._keep, self._show)
         message = reply.message
         assert isinstance(message, AssistantMessage)

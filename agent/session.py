@@ -54,8 +54,8 @@ class Record:
 class Session:
     """Owns the record, the inbox and the running scope. The work itself is `loop.Turn`."""
 
-    def __init__(self, desk: Desk, record: Record) -> None:
-        self.id = desk.session
+    def __init__(self, session_id: str, desk: Desk, record: Record) -> None:
+        self.id = session_id
         self.record = record
         self.calls = desk.calls
         self._desk = desk

@@ -256,4 +256,4 @@ def make_session(
     if log.head is None:
         prefix = Prefix(system=("You work.",), tools=toolbox.snapshot().specs)
         log.append(SessionOpened(session="s1", workspace="/w", model="script/script", prefix=prefix))
-    return Session(desk, record)
+    return Session("s1", desk, record)

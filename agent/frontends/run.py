@@ -19,8 +19,10 @@ import anyio
 from treadle.agent.build import Opened, Opening, WorkspaceError, open_session, workspace
 from treadle.agent.config import ConfigError, Folders, environment, folders, load
 from treadle.agent.events import Event, TurnEnded
+from treadle.agent.frontends.folder import FolderOutput
 from treadle.agent.frontends.outcome import EXIT, Result
 from treadle.agent.frontends.outputs import Format, Output, OutputClosed, complain, output_for, wants_color
+from treadle.agent.frontends.sessions import fork_session
 from treadle.agent.log import LogError
 from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.providers.contract import ProviderError
@@ -55,6 +57,8 @@ class RunOptions:
     output_dir: Path | None = None
     resume: str | None = None
     """Id of a session to go on with, or the beginning of one."""
+    fork: str | None = None
+    """ID[@ENTRY] of a session whose past a new one begins with."""
     go_on: bool = False
     """Go on with the newest session of the workspace."""
     ephemeral: bool = False
@@ -70,6 +74,8 @@ def run_task(options: RunOptions) -> int:
     result = Result()
     output = output_for(options.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
     try:
+        if options.output_dir is not None:
+            output = folder_output(options.output_dir, output)
         anyio.run(_run, options, env, output, result)
     except (UsageError, WorkspaceError, ConfigError, NoSuchSession) as error:
         result.end("usage", str(error))
@@ -87,6 +93,14 @@ def run_task(options: RunOptions) -> int:
         result.end("failed", _fault(error, folders(env)))
     result.duration_ms = round((monotonic() - began) * 1000)
     return _tell(output, options, result)
+
+
+def folder_output(folder: Path, shown: Output) -> Output:
+    """Return an output that leaves everything in a folder too. Raises `UsageError`."""
+    try:
+        return FolderOutput(folder, shown)
+    except OSError as error:
+        raise UsageError(f"--output-dir {folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _tell(output: Output, options: RunOptions, result: Result) -> int:
@@ -133,13 +147,21 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
     prompt = read_prompt(options.prompt, optional=resume is not None)
     instructions = read_instructions(instruction_files(root)) if trusted else ()
     opening = Opening(
-        root, config, env, places, resume, options.ephemeral, instructions=instructions, tools=options.tools
+        root,
+        config,
+        env,
+        places,
+        resume,
+        options.ephemeral,
+        instructions=instructions,
+        tools=options.tools,
+        given=_given(options),
     )
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
         if prompt is None:
             _check_unfinished(opened)
-        output.begin(opened.session.id)
+        output.begin(opened.session, root)
         for remark in opened.remarks:
             complain(f"treadle: {remark}")
 
@@ -197,9 +219,16 @@ async def _heed_signals(session: Session, result: Result) -> None:
             session.cancel()
 
 
+def _given(options: RunOptions) -> frozenset[str]:
+    flags = {key for key, value in options.flags.items() if value is not None and value != ()}
+    return frozenset(flags | {assignment.partition("=")[0].strip() for assignment in options.assignments})
+
+
 def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | None:
     if options.resume is not None:
         return find(places.sessions, options.resume)
+    if options.fork is not None:
+        return fork_session(places, options.fork)
     return newest(places.sessions, root) if options.go_on else None
 
 
