@@ -25,14 +25,14 @@ from treadle.tools.contract import Frozen
 
 _ERROR_BYTES = 1 << 20
 _PHASES: tuple[tuple[type[Exception], str], ...] = (
-    (httpcore.ConnectTimeout, "connect: no connection in time"),
-    (httpcore.ConnectError, "connect"),
-    (httpcore.ProxyError, "proxy"),
-    (httpcore.WriteTimeout, "write: the request was not taken in time"),
-    (httpcore.WriteError, "write"),
-    (httpcore.ReadTimeout, "read: nothing came in time"),
-    (httpcore.ReadError, "read"),
-    (httpcore.RemoteProtocolError, "read"),
+    (httpcore.ConnectTimeout, "cannot be reached (connect): it did not answer in time"),
+    (httpcore.ConnectError, "cannot be reached (connect)"),
+    (httpcore.ProxyError, "cannot be reached (proxy)"),
+    (httpcore.WriteTimeout, "did not take the request in time (write)"),
+    (httpcore.WriteError, "did not take the request (write)"),
+    (httpcore.ReadTimeout, "sent nothing in time (read)"),
+    (httpcore.ReadError, "broke off without an answer (read)"),
+    (httpcore.RemoteProtocolError, "sent no proper answer (read)"),
 )
 _FAILURES: tuple[type[Exception], ...] = tuple(kind for kind, _ in _PHASES)
 
@@ -195,10 +195,10 @@ class Transport:
         )
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        phase = next(words for kind, words in _PHASES if isinstance(error, kind))
-        detail = f" ({error})" if str(error) and not isinstance(error, httpcore.TimeoutException) else ""
+        words = next(words for kind, words in _PHASES if isinstance(error, kind))
+        detail = f": {error}" if str(error) and not isinstance(error, httpcore.TimeoutException) else ""
         where = f"{self._base.scheme}://{self._base.netloc.rpartition('@')[2]}"
-        return Unreachable(f"{where} could not be reached: {phase}{detail}.")
+        return Unreachable(f"{where} {words}{detail}")
 
 
 def tls_context(paths: ssl.DefaultVerifyPaths | None = None) -> ssl.SSLContext:

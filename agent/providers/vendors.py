@@ -108,7 +108,6 @@ VENDORS: Mapping[str, Vendor] = {
             ("ANTHROPIC_API_KEY",),
             auth="x-api-key",
             wire="anthropic",
-            headers={"anthropic-version": "2023-06-01"},
             header_env={"anthropic-workspace-id": "ANTHROPIC_WORKSPACE_ID"},
         ),
         Vendor(

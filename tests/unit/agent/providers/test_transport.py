@@ -119,11 +119,11 @@ async def test_a_cancelled_read_ends_at_once_and_closes_the_connection() -> None
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (["hold"], Unreachable, "nothing came in time"),
-        ([HEAD[:20], "hold"], Unreachable, "nothing came in time"),
-        (["close"], Unreachable, "read"),
-        (["reset"], Unreachable, "read"),
-        ([b"SSH-2.0-x\r\n", "close"], Unreachable, "read"),
+        (["hold"], Unreachable, "nothing in time (read)"),
+        ([HEAD[:20], "hold"], Unreachable, "nothing in time (read)"),
+        (["close"], Unreachable, "no proper answer (read)"),
+        (["reset"], Unreachable, "broke off without an answer (read)"),
+        ([b"SSH-2.0-x\r\n", "close"], Unreachable, "no proper answer (read)"),
         ([HEAD, "hold"], Unreachable, "silent for 0.05 s"),
         ([HEAD, chunk(b"x"), "hold"], Unreachable, "silent for 0.05 s"),
         ([HEAD, chunk(b"x"), "close"], StreamCutShort, "broke"),
