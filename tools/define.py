@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -27,25 +27,6 @@ def define(
     """Return a tool whose calls reach `access` and `run` with checked arguments."""
     spec = Function(name=name, description=description, parameters=schema_of(arguments))
     return _Defined(spec, arguments, access, run)
-
-
-def parse_arguments(text: str) -> JsonObject:
-    """Return the arguments object that a model wrote.
-
-    An object that was itself written as a JSON string is decoded once more, and nothing at all counts as an
-    empty object; anything else that is not one object raises `ToolError`.
-    """
-    try:
-        value: object = _loads(text) if text.strip() else {}
-        if isinstance(value, str):
-            value = _loads(value)
-    except (ValueError, RecursionError) as error:
-        raise ToolError(f"The arguments are not a JSON object: {error}.") from error
-    if not isinstance(value, dict):
-        raise ToolError(
-            f"The arguments are not a JSON object but {_KINDS.get(type(value), 'something else')}."
-        )
-    return cast("JsonObject", value)
 
 
 def schema_of(model: type[BaseModel]) -> JsonObject:
@@ -73,6 +54,12 @@ class _Defined(Generic[A]):
 
     def _check(self, arguments: JsonObject) -> A:
         schema = self.spec.parameters
+        try:
+            json.dumps(arguments, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ToolError(
+                f"{self.spec.name} failed: a string holds half a character (a lone surrogate)"
+            ) from error
         try:
             return self.model.model_validate(_unwrap(arguments, schema["properties"]))
         except ValidationError as error:
@@ -102,13 +89,6 @@ _KEYS = (
     "required",
     "additionalProperties",
 )
-_KINDS: Mapping[type, str] = {
-    list: "a list",
-    str: "a string",
-    int: "a number",
-    float: "a number",
-    bool: "a boolean",
-}
 _NOUNS = {
     "string": "a string",
     "integer": "an integer",
@@ -160,25 +140,10 @@ def _unwrapped(value: object, kind: str | None) -> object:
     if kind not in {"array", "object"} or not isinstance(value, str):
         return value
     try:
-        decoded = _loads(value)
+        decoded = json.loads(value)
     except (ValueError, RecursionError):
         return value
     return cast("object", decoded) if isinstance(decoded, list if kind == "array" else dict) else value
-
-
-def _loads(text: str) -> object:
-    return json.loads(text, parse_constant=_refuse, object_pairs_hook=_once)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise ValueError("a key is given twice")
-    return result
 
 
 def _problem(problem: Mapping[str, Any], schema: JsonObject) -> str:

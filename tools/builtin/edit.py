@@ -115,7 +115,7 @@ def _spans(data: bytes, encoding: Encoding, edit: Edit, number: int) -> list[_Sp
         raise ToolError("old is empty; use write to make or replace a whole file")
     if edit.old == edit.new:
         raise ToolError("old and new are the same")
-    old, new = _encoded(edit.old, encoding), _encoded(edit.new, encoding)
+    old, new = edit.old.encode(encoding.codec), edit.new.encode(encoding.codec)
     places = _places(data, encoding, old)
     if not places:
         raise ToolError(why_missed(data, encoding, edit.old, edit.new))
@@ -127,13 +127,6 @@ def _spans(data: bytes, encoding: Encoding, edit: Edit, number: int) -> list[_Sp
     if not edit.new.isascii() and not _decodes(data, encoding):
         raise ToolError("the file is not UTF-8; only ASCII text can be put into it")
     return [_Span(start, end, _with_ends(data, encoding, start, new), number) for start, end in places]
-
-
-def _encoded(text: str, encoding: Encoding) -> bytes:
-    try:
-        return text.encode(encoding.codec)
-    except UnicodeEncodeError as error:
-        raise ToolError("old or new holds half a character (a lone surrogate)") from error
 
 
 def _decodes(data: bytes, encoding: Encoding) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -68,15 +69,6 @@ class Query:
     def hidden(self) -> bool:
         return self.glob is not None and scan.names_hidden(self.glob)
 
-    def wants(self, path: str) -> bool:
-        """Whether a file that was found is meant: what both programs do not do alike is done here."""
-        if self.target:
-            return True
-        parts = path.split("/")
-        if ".git" in parts or (not self.hidden and any(part.startswith(".") for part in parts)):
-            return False
-        return self.glob is None or scan.path_regex(self.glob).fullmatch(path) is not None
-
     def argv(self, ripgrep: str | None) -> tuple[str, ...]:
         if ripgrep is None:
             words = json.dumps({**asdict(self), "hidden": self.hidden})
@@ -91,6 +83,20 @@ class Query:
         if self.glob is not None and _SIMPLE.fullmatch(self.glob):
             flags += (f"--type-add=wanted:{self.glob}", "--type=wanted")
         return (ripgrep, *flags, f"--regexp={self.pattern}", *where)
+
+
+def _filter(query: Query) -> Callable[[str], bool]:
+    """Return what tells whether a file that was found is meant: here is done what the programs do not do alike."""
+    regex = None if query.glob is None else scan.path_regex(query.glob)
+    hidden = query.hidden
+
+    def wants(path: str) -> bool:
+        parts = path.split("/")
+        if ".git" in parts or (not hidden and any(part.startswith(".") for part in parts)):
+            return False
+        return regex is None or regex.fullmatch(path) is not None
+
+    return wants if not query.target else lambda path: True
 
 
 async def find_all(tool: str, ripgrep: str | None, query: Query, ctx: ToolContext, take: Take) -> str:
@@ -110,14 +116,15 @@ async def find_all(tool: str, ripgrep: str | None, query: Query, ctx: ToolContex
 
 async def _follow(tool: str, process: Process, reader: _Reader, query: Query, take: Take) -> None:
     """Hand over what is found until that is all, or `take` has enough."""
+    wants = _filter(query)
     async for chunk in process.output:
         for path, number, mark, line in reader.feed(chunk):
-            if query.wants(path) and not await take(path, number, mark == b":", line):
+            if wants(path) and not await take(path, number, mark == b":", line):
                 return
         await checkpoint()
     code = await process.wait()
-    if code not in {0, 1} and not reader.found:
-        said = reader.rest.decode("utf-8", "replace").strip()
+    said = reader.rest.decode("utf-8", "replace").strip()
+    if not reader.found and (said or code not in {0, 1}):
         raise ToolError(f"{tool} failed: {said or f'the search program ended with {code}'}")
 
 

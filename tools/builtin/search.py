@@ -80,8 +80,7 @@ async def _glob(ripgrep: str | None, arguments: GlobArguments, ctx: ToolContext)
     paths: list[str] = []
 
     async def take(path: str, number: int, matches: bool, line: bytes) -> bool:
-        if query.wants(path):
-            paths.append(path)
+        paths.append(path)
         return True
 
     note = await find_all("glob", ripgrep, query, ctx, take)
@@ -142,7 +141,7 @@ class _Hits:
     async def take(self, path: str, number: int, matches: bool, line: bytes) -> bool:
         if path == self._skipped:
             return True
-        if path not in self._counts and path not in self._kept and not await self._is_text(path):
+        if path not in self._counts and not await self._is_text(path):
             self._skipped = path
             return True
         self._counts[path] += matches

@@ -83,11 +83,7 @@ def _check(command: str) -> None:
         raise ToolError("shell failed: the command is empty")
     if "\0" in command:
         raise ToolError("shell failed: a command cannot hold a NUL character")
-    try:
-        size = len(command.encode())
-    except UnicodeEncodeError as error:
-        raise ToolError("shell failed: the command holds half a character (a lone surrogate)") from error
-    if size > _LONGEST:
+    if len(command.encode()) > _LONGEST:
         raise ToolError(
             f"shell failed: the command is longer than {_LONGEST:,} bytes; write a script and run it"
         )

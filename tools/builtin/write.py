@@ -32,10 +32,7 @@ async def _write(seen: Seen, arguments: WriteArguments, ctx: ToolContext) -> Out
     files, place = ctx.sandbox.files, ctx.sandbox.place
     path = absolute(place, arguments.path)
     name = shown(place, path)
-    try:
-        data = arguments.content.encode()
-    except UnicodeEncodeError as error:
-        raise ToolError("write failed: content holds half a character (a lone surrogate)") from error
+    data = arguments.content.encode()
     with explained("write", name):
         now = await files.version(path)
         old = None if now is None else await _replaceable(seen, name, path, now, ctx)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from treadle.sandbox.contract import Access, Place
 from treadle.tools.contract import Frozen, JsonObject, Outcome, Text, Tool, ToolContext, ToolError
-from treadle.tools.define import define, parse_arguments, schema_of
+from treadle.tools.define import define, schema_of
 
 pytestmark = pytest.mark.anyio
 
@@ -155,29 +155,6 @@ def test_many_problems_are_cut() -> None:
     assert lines[-1] == "- and more"
 
 
-@pytest.mark.parametrize(
-    ("text", "arguments"),
-    [("", {}), ("  ", {}), ('{"a": 1}', {"a": 1}), ('"{\\"a\\": 1}"', {"a": 1})],
-)
-def test_what_a_model_wrote_becomes_one_object(text: str, arguments: JsonObject) -> None:
-    assert parse_arguments(text) == arguments
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("[]", "but a list"),
-        ("3", "but a number"),
-        ("true", "but a boolean"),
-        ("null", "but something else"),
-        ('"\\"{}\\""', "but a string"),
-        ('{"a": NaN}', "NaN is not JSON"),
-        ('{"a": 1, "a": 2}', "a key is given twice"),
-        ('{"a": ', "Expecting value"),
-        ("[" * 100_000, "recursion"),
-        ('"x"', "Expecting value"),
-    ],
-)
-def test_what_is_not_one_object_is_refused(text: str, why: str) -> None:
-    with pytest.raises(ToolError, match=why):
-        parse_arguments(text)
+@pytest.mark.parametrize("arguments", [{"path": "\ud800"}, {"path": "a", "free": {"\udfff": 1}}])
+def test_half_a_character_is_refused_wherever_it_is(arguments: JsonObject) -> None:
+    assert refusal(arguments) == "example failed: a string holds half a character (a lone surrogate)"

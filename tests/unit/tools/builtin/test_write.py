@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from treadle.sandbox.contract import Access
+from treadle.sandbox.contract import Access, Files
 from treadle.tools.contract import Outcome, Text, Tool, ToolContext, ToolError
 
 pytestmark = pytest.mark.anyio
@@ -68,12 +69,35 @@ async def test_a_file_that_changed_since_it_was_read_is_not_replaced(run: Run, r
     assert (root / "f").read_text(encoding="utf-8") == "two"
 
 
+class RacingFiles:
+    """Files that someone else changes between a look and a write."""
+
+    def __init__(self, files: Files, raced: Path) -> None:
+        self.info, self.version, self.write, self.list = files.info, files.version, files.write, files.list
+        self._read = files.read
+        self._raced = raced
+
+    async def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
+        data = await self._read(path, start, size)
+        self._raced.write_text("theirs", encoding="utf-8")
+        return data
+
+
+async def test_a_file_that_changes_in_the_last_moment_is_not_replaced(
+    run: Run, tools: dict[str, Tool], ctx: ToolContext, root: Path
+) -> None:
+    await run("write", path="f", content="mine")
+    ctx = replace(ctx, sandbox=replace(ctx.sandbox, files=RacingFiles(ctx.sandbox.files, root / "f")))
+    with pytest.raises(ToolError, match=r"^write failed: f changed on disk meanwhile; read it again$"):
+        await tools["write"].run({"path": "f", "content": "mine again"}, ctx)
+    assert (root / "f").read_text(encoding="utf-8") == "theirs"
+
+
 @pytest.mark.parametrize(
     ("path", "content", "why"),
     [
         ("../outside", "x", "outside the folders that may be written"),
         (".git/config", "x", "inside .git"),
-        ("f", "\ud800", "content holds half a character"),
         ("d", "x", "Is a directory"),
         ("d/f/x", "x", "f"),
     ],
