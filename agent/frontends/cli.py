@@ -172,6 +172,11 @@ _KEYS = {
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the newest session of this folder.")
 @click.option("--resume", metavar="ID", help="Go on with a session, by its id or the beginning of it.")
 @click.option("--fork", metavar="ID[@ENTRY]", help="Begin with the past of another session.")
+@click.option(
+    "--permission-command",
+    metavar="CMD",
+    help="A program that is asked what rules leave open: JSON on its input, exit code 0 allows.",
+)
 @click.option("--trust", is_flag=True, help="Take in the folder's instructions and config, and remember it.")
 @click.option(
     "--tools",

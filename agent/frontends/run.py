@@ -19,12 +19,14 @@ import anyio
 from treadle.agent.build import Opened, Opening, WorkspaceError, open_session, workspace
 from treadle.agent.config import ConfigError, Folders, environment, folders, load
 from treadle.agent.events import Event, TurnEnded
+from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.folder import FolderOutput
 from treadle.agent.frontends.outcome import EXIT, Result
 from treadle.agent.frontends.outputs import Format, Output, OutputClosed, complain, output_for, wants_color
 from treadle.agent.frontends.sessions import fork_session
 from treadle.agent.log import LogError
 from treadle.agent.messages import AssistantMessage, user
+from treadle.agent.permit import nobody
 from treadle.agent.providers.contract import ProviderError
 from treadle.agent.session import Session
 from treadle.agent.sessions import NoSuchSession, find, newest
@@ -62,6 +64,8 @@ class RunOptions:
     go_on: bool = False
     """Go on with the newest session of the workspace."""
     ephemeral: bool = False
+    permission_command: str | None = None
+    """A program that answers what rules leave open; None asks at the terminal, if there is one."""
     trust: bool = False
     """Trust the folder as it is now, and remember that."""
     tools: Literal["all", "read", "none"] = "all"
@@ -156,6 +160,7 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
         instructions=instructions,
         tools=options.tools,
         given=_given(options),
+        asker=asker_for(options.permission_command, str(root), env) or nobody,
     )
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
