@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from treadle.agent.config import Config, ConfigError, Folders
 from treadle.agent.events import (
@@ -30,11 +30,12 @@ from treadle.agent.messages import AssistantMessage, Usage, UserMessage, notice
 from treadle.agent.permit import Asker, Gate, nobody
 from treadle.agent.providers import catalogue, vendors
 from treadle.agent.providers.client import Client
-from treadle.agent.providers.contract import ModelInfo, Output, Wire, WireName
+from treadle.agent.providers.contract import LanguageModel, ModelInfo, Output, Wire, WireName
 from treadle.agent.providers.transport import Address, Transport
 from treadle.agent.session import Record, Session
 from treadle.agent.sessions import SpillFolder, folder_of, new_id
 from treadle.agent.step import Calls
+from treadle.agent.workspace import DiffError
 from treadle.agent.workspace.head import head_commit, repository
 from treadle.agent.workspace.instructions import Instructions
 from treadle.prompts import load
@@ -48,6 +49,9 @@ from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import Spill, Tool
 from treadle.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from treadle.agent.workspace.diff import Snapshots
 
 
 class WorkspaceError(Exception):
@@ -76,6 +80,8 @@ class Opening:
     tools: Literal["all", "read", "none"] = "all"
     given: frozenset[str] = frozenset()
     """Keys of the settings that were asked for just now: these alone change a session that goes on."""
+    through: Callable[[Client], LanguageModel] = lambda client: client
+    """What the session asks instead of the model itself, as one that only looks at requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,9 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 log.append(_beginning(root, session_id, spec, calls.toolbox, settings))
             changes = _go_on(log, spec, settings, client.info)
             key = opened(log.branch()).session
+            model = opening.through(client)
             desk = Desk(
-                key, client, calls, _limits(opening.config), opening.output, opening.config.connection.retries
+                key, model, calls, _limits(opening.config), opening.output, opening.config.connection.retries
             )
             yield Opened(
                 Session(session_id, desk, record),
@@ -126,6 +133,25 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             )
         finally:
             await client.aclose()
+
+
+@contextmanager
+def open_calls(opening: Opening) -> Generator[Calls]:
+    """Yield what runs calls, without a model and with nothing kept. Raises as `open_session` does."""
+    root = workspace(opening.folder)
+    with _spill_folder(Path(), ephemeral=True) as spill:
+        record = Record(SessionLog(None))
+        sandbox = make_sandbox(opening, root, spill)
+        yield _calls(opening, sandbox, record, SpillFolder(spill), opening.config.mode or opening.mode)
+
+
+def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapshots:
+    """Return what compares a workspace with itself, loading git for it. Raises `DiffError`."""
+    try:
+        from treadle.agent.workspace.diff import Snapshots
+    except ImportError as error:
+        raise DiffError("git is needed to compare the workspace: install git") from error
+    return Snapshots(root, store, leave_out)
 
 
 def _log(opening: Opening, path: Path) -> SessionLog:
@@ -210,16 +236,26 @@ def language_model(spec: str, config: Config, env: Mapping[str, str]) -> Client:
     return Client(wire(info.wire), info, transport, secrets=endpoint.secrets)
 
 
-WIRES: tuple[WireName, ...] = ("openai_chat",)
+WIRES: tuple[WireName, ...] = ("openai_chat", "openai_responses", "anthropic")
 """The wires that this program speaks."""
 
 
 def wire(name: WireName) -> Wire:
     """Return a wire, loading it alone."""
-    from treadle.agent.providers.wires.openai_chat import OpenAIChat
+    match name:
+        case "openai_responses":
+            from treadle.agent.providers.wires.openai_responses import OpenAIResponses
 
-    assert name in WIRES
-    return OpenAIChat()
+            return OpenAIResponses()
+        case "anthropic":
+            from treadle.agent.providers.wires.anthropic import Anthropic
+
+            return Anthropic()
+        case _:
+            from treadle.agent.providers.wires.openai_chat import OpenAIChat
+
+            assert name in WIRES
+            return OpenAIChat()
 
 
 def _book() -> catalogue.Book:

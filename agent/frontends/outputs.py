@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
 from treadle.agent.events import (
@@ -20,6 +22,7 @@ from treadle.agent.events import (
 from treadle.agent.frontends.items import Items, plain, remark, told_arguments
 from treadle.agent.frontends.outcome import Result
 from treadle.agent.messages import AssistantMessage
+from treadle.agent.session import Session
 from treadle.tools.contract import JsonObject, ToolCall, ToolResult
 
 Format: TypeAlias = Literal["text", "json", "stream-json"]
@@ -32,7 +35,9 @@ class OutputClosed(Exception):
 class Output(Protocol):
     """One way of showing a run."""
 
-    def begin(self, session_id: str) -> None: ...
+    def begin(self, session: Session, root: Path) -> None:
+        """Take note of the session, and of the workspace before anything happens in it."""
+        ...
 
     def show(self, event: Event) -> None:
         """Raises `OutputClosed`."""
@@ -100,7 +105,7 @@ def as_line(value: JsonObject) -> str:
 class JsonOutput:
     """One object at the end."""
 
-    def begin(self, session_id: str) -> None: ...
+    def begin(self, session: Session, root: Path) -> None: ...
 
     def show(self, event: Event) -> None: ...
 
@@ -110,36 +115,49 @@ class JsonOutput:
             complain(f"treadle: {result.error}")
 
 
-class StreamOutput:
-    """A line an event, flushed; the result last."""
+class Lines:
+    """A line an event; the result last. Where they go is up to `write`."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
         self._items = Items()
 
-    def begin(self, session_id: str) -> None:
-        emit(as_line({"type": "thread.started", "thread_id": session_id}))
-        emit(as_line({"type": "turn.started"}))
+    def begin(self, session: Session, root: Path) -> None:
+        self._write(as_line({"type": "thread.started", "thread_id": session.id}))
+        self._write(as_line({"type": "turn.started"}))
 
     def show(self, event: Event) -> None:
         for item in self._items.of(event):
-            emit(as_line(item))
+            self._write(as_line(item))
 
     def end(self, result: Result) -> None:
         if result.error is not None:
-            emit(as_line({"type": "error", "message": result.error}))
+            self._write(as_line({"type": "error", "message": result.error}))
+        self._write(as_line(result.as_object()))
+
+
+class StreamOutput(Lines):
+    """The lines on standard output, flushed; what went wrong on standard error too."""
+
+    def __init__(self) -> None:
+        super().__init__(emit)
+
+    def end(self, result: Result) -> None:
+        if result.error is not None:
             complain(f"treadle: {result.error}")
-        emit(as_line(result.as_object()))
+        super().end(result)
 
 
 class TextOutput:
-    """The final message on standard output; what happens meanwhile on standard error."""
+    """The final message on standard output; what happens meanwhile on standard error, or where `say` puts it."""
 
-    def __init__(self, *, color: bool) -> None:
+    def __init__(self, *, color: bool, say: Callable[[str], None] = complain) -> None:
         self._color = color
+        self._put = say
         self._calls: dict[str, ToolCall] = {}
 
-    def begin(self, session_id: str) -> None:
-        self._say(f"session {session_id}", "2")
+    def begin(self, session: Session, root: Path) -> None:
+        self._say(f"session {session.id}", "2")
 
     def show(self, event: Event) -> None:
         match event:
@@ -168,11 +186,11 @@ class TextOutput:
                 "2",
             )
         if result.error is not None:
-            complain(self._styled(f"treadle: {result.error}", "31"))
+            self._say(f"treadle: {result.error}", "31")
         elif result.limit is not None:
-            complain(self._styled(f"treadle: stopped at the limit: {result.limit}", "31"))
+            self._say(f"treadle: stopped at the limit: {result.limit}", "31")
         elif result.outcome == "denied":
-            complain(self._styled("treadle: something was refused; see above", "33"))
+            self._say("treadle: something was refused; see above", "33")
         if result.message:
             emit(result.message.encode("utf-8", "replace").decode())
 
@@ -185,10 +203,12 @@ class TextOutput:
         self._say(f"  {mark} {first}" + (f" ({seconds:.1f} s)" if seconds >= 1 else ""), style)
 
     def _say(self, text: str, style: str = "") -> None:
-        complain(self._styled(text, style))
+        self._put(styled(text, style if self._color else ""))
 
-    def _styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self._color and style else text
+
+def styled(text: str, style: str) -> str:
+    """Return text in a style of ECMA-48, as in `31` for red; as it is in none."""
+    return f"\x1b[{style}m{text}\x1b[0m" if style else text
 
 
 def short(call: ToolCall) -> str:

@@ -1,0 +1,95 @@
+"""What a run leaves in a folder: its result, its events, the diff of the workspace and the session's file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from treadle.agent.build import snapshots
+from treadle.agent.events import Event
+from treadle.agent.frontends.outcome import Result
+from treadle.agent.frontends.outputs import Lines, Output, OutputClosed, complain
+from treadle.agent.session import Session
+from treadle.agent.workspace import DiffError
+
+if TYPE_CHECKING:
+    from treadle.agent.workspace.diff import Snapshots
+
+RESULT, EVENTS, DIFF, SESSION = "result.json", "events.jsonl", "workspace.diff", "session.jsonl"
+
+
+class FolderOutput:
+    """Another output, with everything kept in a folder too. What an earlier run left there is replaced."""
+
+    def __init__(self, folder: Path, shown: Output) -> None:
+        """Make the folder. Raises OSError when it cannot be written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (RESULT, DIFF, SESSION):
+            (folder / name).unlink(missing_ok=True)
+        self._folder = folder.resolve()
+        self._shown = shown
+        self._events = (folder / EVENTS).open("w", encoding="utf-8")
+        self._lines = Lines(self._write)
+        self._store = TemporaryDirectory(prefix="treadle-diff-", ignore_cleanup_errors=True)
+        self._snapshots: Snapshots | None = None
+        self._before = ""
+        self._session: Path | None = None
+
+    def begin(self, session: Session, root: Path) -> None:
+        self._session = session.record.log.path
+        try:
+            made = snapshots(root, Path(self._store.name), self._folder)
+            self._before = made.take()
+            self._snapshots = made
+        except DiffError as error:
+            complain(f"treadle: {DIFF}: {error}")
+        self._lines.begin(session, root)
+        self._shown.begin(session, root)
+
+    def show(self, event: Event) -> None:
+        self._lines.show(event)
+        self._shown.show(event)
+
+    def end(self, result: Result) -> None:
+        """Write what is left to write. A file that cannot be written is told and spoils no other."""
+        self._attempt(DIFF, self._write_diff)
+        self._attempt(SESSION, self._copy_session)
+        self._store.cleanup()
+        try:
+            self._shown.end(result)
+        except OutputClosed:
+            if result.outcome == "done":
+                result.end("failed", "standard output was closed before the result could be written")
+            raise
+        finally:
+            self._attempt(EVENTS, lambda: self._finish(result))
+
+    def _attempt(self, name: str, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (OSError, DiffError) as error:
+            complain(f"treadle: {self._folder / name}: {error}")
+
+    def _write_diff(self) -> None:
+        if self._snapshots is not None:
+            changes = self._snapshots.between(self._before, self._snapshots.take())
+            (self._folder / DIFF).write_bytes(changes)
+
+    def _copy_session(self) -> None:
+        if self._session is not None:
+            shutil.copyfile(self._session, self._folder / SESSION)
+            (self._folder / SESSION).chmod(0o600)
+
+    def _finish(self, result: Result) -> None:
+        self._lines.end(result)
+        self._events.close()
+        text = json.dumps(result.as_object(), indent=2)
+        (self._folder / RESULT).write_text(text + "\n", encoding="utf-8")
+
+    def _write(self, line: str) -> None:
+        self._events.write(line + "\n")
+        self._events.flush()
