@@ -130,20 +130,21 @@ class Transport:
     async def send(self, call: HttpCall) -> AsyncGenerator[Reply]:
         """Send a call; leaving the context gives the connection back, or closes it when the body was not read out.
 
-        Raises `Unreachable`, whose message names the phase.
+        Raises `Unreachable`, whose message names the phase, and `InvalidRequest` for what HTTP cannot carry.
         """
         waits = {
             "connect": self._timeouts.connect,
             "read": self._timeouts.first_byte,
             "write": self._timeouts.idle,
         }
-        request = self._request(call, waits)
         if self._pool is None:
             self._pool = self._open()
         try:
-            response = await self._pool.handle_async_request(request)
+            response = await self._pool.handle_async_request(self._request(call, waits))
         except _FAILURES as error:
             raise self._unreachable(error) from error
+        except (UnicodeError, httpcore.LocalProtocolError) as error:
+            raise InvalidRequest("The address or a header holds what HTTP cannot carry.") from error
         waits["read"] = self._timeouts.idle
         try:
             yield Reply(response, self._timeouts, self._max_bytes)

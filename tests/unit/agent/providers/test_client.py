@@ -133,6 +133,7 @@ async def test_a_streamed_reply_arrives_in_batches_and_ends_as_a_message() -> No
         assert heard.partial is heard.message
         head, _, body = server.requests[0].partition(b"\r\n\r\n")
         assert (body, len(body)) == (client.encode(ASKED).body, heard.sent)
+        assert client.info.id == "m-1"
         assert f"authorization: bearer {KEY}" in head.decode().lower()
 
 

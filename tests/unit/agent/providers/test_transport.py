@@ -204,6 +204,23 @@ async def test_a_proxy_is_asked_for_the_whole_address() -> None:
         assert b"proxy-authorization: basic dTpw" in server.requests[0].lower().replace(b"dtpw", b"dTpw")
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("", {"x-a": "b\r\nx-c: d"}),
+        ("", {"x-a": "\u2603"}),
+        ("", {"x a": "b"}),
+        ("/\u2603", {}),
+    ],
+)
+async def test_what_http_cannot_carry_is_not_sent(path: str, headers: dict[str, str]) -> None:
+    async with talking([whole(200, b"")]) as (server, _):
+        transport = Transport(Address(server.url + path, headers))
+        assert type(await outcome(transport)) is InvalidRequest
+        await transport.aclose()
+        assert server.requests == []
+
+
 @pytest.mark.parametrize("path", ["/a/../b", "/..", "/a b", "/a\r\nx: y", "/a\x7f"])
 async def test_a_path_that_could_lead_elsewhere_is_not_sent(path: str) -> None:
     transport = Transport(Address("http://127.0.0.1:1/v1", {}))
