@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wires import chat_rows
+from wires import anthropic_rows, chat_rows, responses_rows
 
 from treadle.agent.providers.contract import ModelInfo, Wire
+from treadle.agent.providers.wires.anthropic import Anthropic
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
+from treadle.agent.providers.wires.openai_responses import OpenAIResponses
 from treadle.tools.contract import JsonObject
 
 
@@ -25,5 +27,13 @@ WIRES: Final[dict[str, Row]] = {
     **{
         name: Row(OpenAIChat(), model, chat_rows.REPLIES.get(name, {}))
         for name, model in chat_rows.MODELS.items()
+    },
+    **{
+        name: Row(Anthropic(), model, anthropic_rows.REPLIES.get(name, {}))
+        for name, model in anthropic_rows.MODELS.items()
+    },
+    **{
+        name: Row(OpenAIResponses(), model, responses_rows.REPLIES.get(name, {}))
+        for name, model in responses_rows.MODELS.items()
     },
 }

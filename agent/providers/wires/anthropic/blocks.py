@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, assert_never
 
 from treadle.agent.messages import (
     AssistantMessage,
@@ -142,6 +142,8 @@ def _render(model: ModelInfo, message: Message) -> Rendered:
             blocks = [encoded(block) for block in _results(results, model.vendor, notes)]
         case AssistantMessage():
             blocks = _reply_blocks(message, model, notes)
+        case _:
+            assert_never(message)
     return Rendered(tuple(blocks), tuple(notes))
 
 
@@ -241,6 +243,8 @@ def _rebuilt(part: Part, *, home: bool) -> str | Warned | None:
             return Warned(code=f"{part.type}_dropped", field=part.type, detail=detail)
         case TextPart() | RefusalPart() | CitationPart():
             return None
+        case _:
+            assert_never(part)
 
 
 def _reasoning(part: ReasoningPart) -> str | None:

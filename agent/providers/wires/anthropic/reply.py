@@ -50,6 +50,8 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 READ_IN_PART: Final = frozenset({"text", "thinking"})
 """The kinds of blocks of which a part says something too."""
+_KNOWN: Final = frozenset({"text", "thinking", "tool_use", "server_tool_use", "mcp_tool_use"})
+"""The kinds whose every field is known: one more would be refused when it is sent back."""
 SERVER_CALLS: Final = frozenset({"server_tool_use", "mcp_tool_use"})
 _FIELDS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 # Iterations that are billed beside what the totals say.
@@ -75,10 +77,17 @@ class Block:
             text = string(delta.get(name))
             self.pieces.setdefault(name, []).append(text)
             return text
-        if kind == "citations_delta":
-            self.body["citations"] = [*(self.body.get("citations") or ()), delta.get("citation")]
-        else:  # a signature, a compaction, or what nobody knows yet: kept
-            self.body |= {key: value for key, value in delta.items() if key != "type" and value is not None}
+        match kind:
+            case "citations_delta":
+                self.body["citations"] = [*(self.body.get("citations") or ()), delta.get("citation")]
+            case "signature_delta":
+                self.body["signature"] = delta.get("signature")
+            case _ if self.kind not in _KNOWN:  # of a block that goes back as it came, nothing is lost
+                self.body |= {
+                    key: value for key, value in delta.items() if key != "type" and value is not None
+                }
+            case _:
+                pass
         return ""
 
     def written(self) -> str | None:
@@ -87,7 +96,9 @@ class Block:
             return None
         text = "".join(self.pieces.get("partial_json", ()))
         given = self.body.get("input")
-        return text if text.strip() else dumps(given) if given else "{}"
+        if text.strip() or not given:
+            return text if text.strip() else "{}"
+        return given if isinstance(given, str) else dumps(given)
 
     def finished(self) -> JsonObject:
         """Return the whole block."""

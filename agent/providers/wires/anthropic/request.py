@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, assert_never, cast
 
 from treadle import prompts
 from treadle.agent.messages import AssistantMessage, Message, Warned
@@ -140,6 +140,8 @@ def _tool(tool: ToolSpec, losses: _Losses, *, deferred: bool) -> bytes:
                 raise InvalidRequest(f"{losses.model.vendor} runs no {kind} for {losses.model.id}")
             options = {key: value for key, value in config.items() if key != "deferred"}
             described = {"name": re.sub(r"_\d{8}$", "", version), "type": version, **options}
+        case _:
+            assert_never(tool)
     return encoded({"defer_loading": True, **described} if deferred else described)
 
 
@@ -336,8 +338,10 @@ def _is_paused(messages: Sequence[Message]) -> bool:
 def _container(messages: Sequence[Message]) -> JsonObject:
     """Name the container in which a paused reply goes on."""
     last = messages[-1] if _is_paused(messages) else None
-    parts = last.parts if isinstance(last, AssistantMessage) else ()
-    return next(({"container": json.loads(part.raw)["id"]} for part in parts if is_container(part)), {})
+    for part in last.parts if isinstance(last, AssistantMessage) else ():
+        if is_container(part):
+            return {"container": json.loads(part.raw)["id"]}
+    return {}
 
 
 def _headers(knobs: JsonObject, dialect: Dialect) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from treadle.agent.events import HostedDelta, ReasoningDelta, StreamDelta, TextDelta
 from treadle.agent.messages import AssistantMessage, HostedCallPart, HostedResultPart
-from treadle.agent.providers.classify import failure
+from treadle.agent.providers.classify import failure, failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, ProviderError, StreamCutShort, Undecodable
 from treadle.agent.providers.rendering import derived_id, dumps
 from treadle.agent.providers.wires.anthropic.blocks import call_id
@@ -208,8 +208,10 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
 def _failure_within(payload: JsonObject) -> ProviderError:
     """Return the error under status 200, judged by the status that it would have had."""
     kind = string(json_object(payload.get("error")).get("type"))
+    if kind not in _STATUSES:
+        return failure_in_stream(payload)
     request = string(payload.get("request_id"))
-    return failure(_STATUSES.get(kind, 500), {"request-id": request}, dumps(payload).encode())
+    return failure(_STATUSES[kind], {"request-id": request}, dumps(payload).encode())
 
 
 def _loaded(data: str) -> JsonObject:
