@@ -36,7 +36,7 @@ _CODES: Final[Mapping[type[ProviderError], str]] = {
         slow_down service_unavailable server_error api_error overloaded_error overloaded engine_overloaded_error
         timeout_error timeout conflict_error ramp_limit_exceeded internal_error internal_server_error provider_unavailable
         UNAVAILABLE INTERNAL DEADLINE_EXCEEDED ABORTED 1120 1230 1234 1302 1303 1305 1312""",
-    ContextOverflow: "context_length_exceeded context_window_exceeded 1261",
+    ContextOverflow: "context_length_exceeded context_window_exceeded exceed_context_size_error 1261",
     RequestTooLarge: "request_too_large payload_too_large request_body_too_large_after_decoding",
     ContentBlocked: """content_filter content_policy_violation ResponsibleAIPolicyViolation moderation_blocked
         content_filtered 1301""",
@@ -54,9 +54,9 @@ _BY_MESSAGE: Final[tuple[tuple[type[ProviderError], re.Pattern[str]], ...]] = tu
             ContextOverflow,
             r"maximum context length|context[ _]length[ _]exceeded|prompt is too long|exceeds? the (?:model'?s )?"
             r"(?:maximum )?context|context window|input token count.{0,40}exceeds|too many tokens in|input is too long|"
-            r"exceeds the available context size|content'?: string too long|exceed context limit|longer than the model'?s context|maximum prompt length",
+            r"exceeds the available context size|content'?: string too long|exceeded model token limit|`inputs` tokens \+|exceed context limit|longer than the model'?s context|maximum prompt length",
         ),
-        (QuotaExhausted, r"PerDay|credit balance is too low|insufficient (?:balance|credits)|exceeded your current quota"),
+        (QuotaExhausted, r"PerDay|credit balance is too low|insufficient (?:balance|credits)|exceeded your current quota|key limit exceeded|free-models-per-day"),
         (
             StaleState,
             r"previous response .{0,80}not found|container (?:not found|.{0,80}expired)|signature`? in `?thinking`? block|"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from pydantic import TypeAdapter
@@ -234,9 +234,23 @@ def test_a_whole_reply_without_a_message_is_no_reply(whole: JsonObject) -> None:
 
 
 def test_an_error_under_status_200_is_raised() -> None:
-    with pytest.raises(ProviderError, match="no such thing") as raised:
-        WIRE.decode({"error": {"message": "no such thing", "code": 404}}, PLAIN)
-    assert raised.value.status == 404
+    for whole in (
+        {"error": {"message": "no such thing", "code": 404}},
+        {"code": 404, "msg": "no such thing"},
+    ):
+        with pytest.raises(ProviderError, match="no such thing") as raised:
+            WIRE.decode(whole, PLAIN)
+        assert raised.value.status == 404
+
+
+def test_a_field_that_only_replies_may_hold_is_not_sent_back() -> None:
+    whole = chat_rows.whole({"content": "Hi.", "executed_tools": [1]})
+    for reply_only, keys in (
+        ((), {"role", "content", "executed_tools"}),
+        (("executed_tools",), {"role", "content"}),
+    ):
+        model = other(reply_only=reply_only)
+        assert said(WIRE.decode(whole, model), model=model)[0].keys() == keys
 
 
 def test_a_whole_reply_that_the_provider_broke_off_is_cut_short() -> None:
@@ -312,7 +326,10 @@ CHUNK: Final[st.SearchStrategy[JsonObject]] = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.lists(CHUNK, max_size=4))
+@example([{"choices": [{"logprobs": {"content": [{"logprob": None}]}}]}])
+@example([{"choices": [{"delta": {"reasoning_details": [{"type": "x"}, {"type": "x", "text": True}]}}]}])
 def test_no_shape_of_chunks_is_worse_than_a_provider_error(chunks: list[JsonObject]) -> None:
     decoder = WIRE.decoder(PLAIN)
     try:
@@ -325,6 +342,7 @@ def test_no_shape_of_chunks_is_worse_than_a_provider_error(chunks: list[JsonObje
     assert body(asks(HELLO, message))["messages"]
 
 
+@settings(max_examples=200, deadline=None)
 @given(CHUNK)
 def test_no_shape_of_a_whole_reply_is_worse_than_a_provider_error(whole: JsonObject) -> None:
     try:

@@ -57,6 +57,7 @@ class OpenAIChat:
       stream_usage         True: sends `stream_options.include_usage`
       reasoning_echo       "field": reasoning goes back as it came; "none": never
       reasoning_required   "": the field that every assistant message with calls must hold, if need be empty
+      reply_only           (): fields of a reply's message that a request may not hold
       call_id_max          64: longer call ids are replaced
       call_id_length       0: any; else ids must be exactly so many letters and digits
       escape_tokens        False; True breaks `<|…|>` in what users and tools say

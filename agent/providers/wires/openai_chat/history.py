@@ -168,6 +168,8 @@ def _assistant(message: AssistantMessage, model: ModelInfo, notes: Notes) -> Ite
                 _reasoning(part, pieces, model, notes, home=home)
             case TextPart() if home and part.raw and model.dialect.get("reasoning_echo", "field") != "none":
                 _splice(part.raw, pieces)
+            case OpaquePart(kind=kind) if home and kind in model.dialect.get("reply_only", ()):
+                pass
             case RefusalPart() | OpaquePart() if home and part.raw:
                 _splice(part.raw, pieces)
             case _:

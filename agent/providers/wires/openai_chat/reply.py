@@ -63,7 +63,7 @@ _WEAK_ID: Final = re.compile(r"(?:call|tool|tool_?call|func|function|id)?[_-]?\d
 
 def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
     """Read a reply that came in one piece. Raises what an error under status 200 is."""
-    if body.get("error") or body.get("object") == "error":
+    if is_error(body):
         raise failure_in_stream(body)
     choice = first_choice(body)
     if not isinstance(choice.get("message"), dict):
@@ -95,6 +95,12 @@ def read(body: JsonObject, model: ModelInfo, state: State = "complete") -> Assis
         response_id=as_text(body.get("id")),
         logprobs=tuple(_logprobs(as_object(choice.get("logprobs")))),
     )
+
+
+def is_error(body: JsonObject) -> bool:
+    """Tell whether a body under status 200 is an error, in any of the shapes in which hosts send one."""
+    bare = "choices" not in body and ("message" in body or "msg" in body)
+    return bool(body.get("error")) or body.get("object") == "error" or bare
 
 
 def first_choice(body: JsonObject) -> JsonObject:
@@ -135,7 +141,7 @@ def call_id(sent: Any, taken: set[str], body: JsonObject, position: int, model: 
     key = as_text(sent)
     if key in taken or _WEAK_ID.fullmatch(key):
         length = model.dialect.get("call_id_length", 0)
-        seed = (body.get("id") or body.get("created"), position)
+        seed = (body.get("id"), body.get("created"), position)
         key = derived_id(*seed, prefix="" if length else "call_", length=length or 24)
     taken.add(key)
     return key
@@ -284,6 +290,4 @@ def _logprobs(data: JsonObject) -> Iterator[TokenLogprob]:
             (as_text(other.get("token")), _number(other.get("logprob")))
             for other in map(as_object, as_list(item.get("top_logprobs")))
         )
-        yield TokenLogprob(
-            token=as_text(item.get("token")), logprob=float(item.get("logprob", 0)), top=others
-        )
+        yield TokenLogprob(token=as_text(item.get("token")), logprob=_number(item.get("logprob")), top=others)

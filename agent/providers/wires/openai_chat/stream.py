@@ -23,6 +23,7 @@ from treadle.agent.providers.wires.openai_chat.reply import (
     details_text,
     element_text,
     first_choice,
+    is_error,
     read,
 )
 from treadle.tools.contract import JsonObject
@@ -37,6 +38,8 @@ class ChatDecoder:
         self._model = model
         self._body: JsonObject = {}
         self._fields: JsonObject = {}
+        self._strings: dict[str, list[str]] = {}
+        """Pieces of the fields that are text."""
         self._logprobs: list[Any] = []
         self._finish = ""
         self._calls = _Calls(model)
@@ -52,7 +55,7 @@ class ChatDecoder:
             self._done = True
             return tuple(self._think.rest())
         chunk = _parsed(text)
-        if event == "error" or chunk.get("error") or chunk.get("object") == "error":
+        if event == "error" or is_error(chunk):
             raise failure_in_stream(chunk)
         self._keep(chunk)
         choice = first_choice(chunk)
@@ -75,7 +78,8 @@ class ChatDecoder:
         return read(self._whole(), self._model, "interrupted")
 
     def _whole(self) -> JsonObject:
-        message = self._fields | {"tool_calls": self._calls.whole()}
+        texts = {key: "".join(pieces) for key, pieces in self._strings.items()}
+        message = texts | self._fields | {"tool_calls": self._calls.whole()}
         choice = {"message": message, "finish_reason": self._finish, "logprobs": {"content": self._logprobs}}
         return self._body | {"choices": [choice]}
 
@@ -94,12 +98,12 @@ class ChatDecoder:
 
     def _take(self, delta: JsonObject) -> Iterator[StreamDelta]:
         for key, value in delta.items():
-            if key not in _HANDLED and value is not None:
-                self._fields[key] = (
-                    _details(self._fields, value)
-                    if key == _DETAILS
-                    else _merged(self._fields.get(key), value)
-                )
+            if key == _DETAILS:
+                self._fields[key] = _details(self._fields, value)
+            elif key not in _HANDLED and isinstance(value, str):
+                self._strings.setdefault(key, []).append(value)
+            elif key not in _HANDLED and value is not None:
+                self._fields[key] = _merged(self._fields.get(key), value)
         reasoning = _reasoning_text(delta)
         if reasoning:
             yield ReasoningDelta(reasoning)
@@ -109,19 +113,20 @@ class ChatDecoder:
         yield from self._calls.take(delta, self._body)
 
     def _content(self, content: Any) -> Iterator[StreamDelta]:
-        held = self._fields.get("content")
-        if isinstance(content, str) and content:
-            if isinstance(held, list):
-                _extend(cast("list[JsonObject]", held), {"type": "text", "text": content})
-                yield TextDelta(content)
-            else:
-                self._fields["content"] = as_text(held) + content
-                yield from self._think.take(content)
-        for element in map(as_object, as_list(content)):
-            if not isinstance(held, list):
-                held = [{"type": "text", "text": held}] if held else []
-                self._fields["content"] = held
-            _extend(cast("list[JsonObject]", held), element)
+        """Take content: text, or elements of an array, after which text is an element too."""
+        if not content:
+            return
+        array: list[JsonObject] | None = self._fields.get("content")
+        if isinstance(content, str) and array is None:
+            self._strings.setdefault("content", []).append(content)
+            yield from self._think.take(content)
+            return
+        if array is None:
+            before = "".join(self._strings.pop("content", ()))
+            array = self._fields["content"] = [{"type": "text", "text": before}] if before else []
+        said = [{"type": "text", "text": content}] if isinstance(content, str) else as_list(content)
+        for element in map(as_object, said):
+            _extend(array, element)
             text = element_text(element)
             if text:
                 yield ReasoningDelta(text) if element.get("type") == "thinking" else TextDelta(text)
@@ -147,13 +152,9 @@ def _reasoning_text(delta: JsonObject) -> str:
 
 
 def _merged(held: Any, value: Any) -> Any:
-    match held, value:
-        case str(), str():
-            return held + value
-        case list(), list():
-            return [*cast("list[Any]", held), *cast("list[Any]", value)]
-        case _:
-            return value
+    if isinstance(held, list) and isinstance(value, list):
+        return [*cast("list[Any]", held), *cast("list[Any]", value)]
+    return value
 
 
 def _details(fields: JsonObject, value: Any) -> list[JsonObject]:
@@ -164,7 +165,7 @@ def _details(fields: JsonObject, value: Any) -> list[JsonObject]:
         same = all(last.get(key) == item.get(key) for key in ("type", "index"))
         if last and same and item.get("id") in (None, last.get("id")):
             held[-1] = last | {
-                key: as_text(last.get(key)) + new if key in {"text", "summary", "data"} else new
+                key: as_text(last.get(key)) + as_text(new) if key in {"text", "summary", "data"} else new
                 for key, new in item.items()
                 if new is not None
             }
@@ -279,7 +280,7 @@ def _begins(call: _Call, sent_id: str, name: str, text: str) -> bool:
         return False
     if name != call.name or (sent_id and call.sent_id and sent_id != call.sent_id):
         return True
-    return call.complete and text.lstrip().startswith("{")
+    return text.lstrip().startswith("{") and call.complete
 
 
 class _ThinkTags:
