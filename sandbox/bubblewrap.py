@@ -57,7 +57,7 @@ def bubblewrap_processes(host: Mapping[str, str], masks: Masks, roots: tuple[str
         # The environment is emptied here and not by --clearenv, which leaves it readable in /proc/1/environ.
         return Launch(argv, command.cwd, env, _SHIELDS, owner)
 
-    return HostProcesses("bwrap", wrap, guard=False)
+    return HostProcesses("bwrap", wrap)
 
 
 def find(path: str, roots: tuple[str, ...]) -> str:

@@ -16,4 +16,4 @@ def local_processes(host: Mapping[str, str]) -> HostProcesses:
         env = {**child_environment(host, profile.env_grants), **command.env}
         return Launch(limited(command.argv, profile.limits), command.cwd, env)
 
-    return HostProcesses("none", wrap, guard=True)
+    return HostProcesses("none", wrap)

@@ -7,13 +7,14 @@ import select
 import subprocess
 import termios
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
+from weakref import finalize
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -183,13 +184,12 @@ class _Output:
 class HostProcesses:
     """Runs commands as children of this process, dressed by `wrap`."""
 
-    def __init__(self, level: Level, wrap: Callable[[Command, Profile], Launch], *, guard: bool) -> None:
-        """Prepare to start commands. With `guard`, a small shell ends them should we be killed."""
+    def __init__(self, level: Level, wrap: Callable[[Command, Profile], Launch]) -> None:
         adopt_orphans()
         self._level: Level = level
         self._wrap = wrap
         self._token = token_hex(8)
-        self._guard = _Guard(self._token) if guard else None
+        self._guard: _Guard | None = None
 
     @property
     def level(self) -> Level:
@@ -200,45 +200,37 @@ class HostProcesses:
         self, command: Command, profile: Profile, *, stdin: bool = False
     ) -> AsyncGenerator[HostProcess]:
         launch = self._wrap(command, profile)
-        with self._guard.watch() if self._guard else nullcontext():
-            process = _start(launch, f"{self._token}.{token_hex(4)}", stdin=stdin)
-            try:
-                yield process
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await process.close()
+        self._guard = self._guard or _Guard(self._token)
+        process = _start(launch, f"{self._token}.{token_hex(4)}", stdin=stdin)
+        try:
+            yield process
+        finally:
+            with anyio.CancelScope(shield=True):
+                await process.close()
 
 
 class _Guard:
-    """Ends what is marked with the token once we are gone, however we went: its input ends with us.
+    """A small shell that ends what carries the token once we are gone, however we went: its input ends with us.
 
-    It lives while a command does, so that nothing outlives an orderly end either.
+    The parent-death signal alone is too late for a process that has only just been started.
     """
 
     def __init__(self, token: str) -> None:
-        self._token = token
-        self._commands = 0
+        popen = subprocess.Popen(
+            ("/bin/sh", "-c", _GUARD, token),
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        finalize(self, _dismiss, popen)
 
-    @contextmanager
-    def watch(self) -> Generator[None]:
-        if self._commands == 0:
-            self._popen = subprocess.Popen(
-                ("/bin/sh", "-c", _GUARD, self._token),
-                cwd="/",
-                env={"PATH": "/usr/bin:/bin"},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._commands += 1
-        try:
-            yield
-        finally:
-            self._commands -= 1
-            if self._commands == 0:
-                self._popen.kill()
-                self._popen.communicate()
+
+def _dismiss(guard: subprocess.Popen[bytes]) -> None:
+    guard.kill()
+    guard.communicate()
 
 
 def _exit_code(pid: int) -> int:

@@ -255,6 +255,8 @@ async def test_limits_hold(processes: HostProcesses, tmp_path: Path) -> None:
 
 
 async def test_what_cannot_start_says_why(processes: HostProcesses, tmp_path: Path) -> None:
+    with anyio.fail_after(5):
+        await run(processes, "true", tmp_path)
     before = _descriptors()
     for command in (Command(("no-such-program",), str(tmp_path)), Command(("true",), str(tmp_path / "gone"))):
         with pytest.raises(SandboxError, match=r"no-such-program: No such file|gone does not exist"):
