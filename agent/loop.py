@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import anyio
 
+from treadle.agent.checks import Check
 from treadle.agent.context import assemble
 from treadle.agent.events import Keep, LimitName, MessageAdded, OutcomeName, Show, StepStarted, TurnEnded
 from treadle.agent.limits import Limits, Meter, Repeats, Spent, reached
@@ -29,6 +30,10 @@ class Desk:
     calls: Calls
     limits: Limits = field(default_factory=Limits)
     output: Output = field(default_factory=Output)
+    checks: tuple[Check, ...] = ()
+    """What must hold of the final message, in this order."""
+    answer: str | None = None
+    """Name of the tool whose call is the final answer; None takes what the model writes last."""
     retries: Retries = field(default_factory=Retries)
 
 
@@ -46,7 +51,8 @@ class Turn:
         self._spent = Spent()
         self._request_bytes = 0
         self._repeats = Repeats()
-        self._nudged = False
+        self._reminded: set[str] = set()
+        self._failed: Counter[Check] = Counter()
         desk.calls.begin(Meter(desk.limits.tool_calls))
 
     def ended(
@@ -101,6 +107,7 @@ class Turn:
 
     async def _run_calls(self, message: AssistantMessage, reply: MessageAdded) -> TurnEnded | None:
         results = await self._desk.calls.run(message.calls, reply)
+        pairs = zip(message.calls, results, strict=False)
         if len(results) < len(message.calls):
             return self.ended("limit", limit="tool_calls")
         match self._repeats.see(message.calls, results):
@@ -110,6 +117,8 @@ class Turn:
                 await self._keep(MessageAdded(message=notice(load("notices/repeating"))))
             case "fine":
                 pass
+        if any(call.name == self._desk.answer and not result.is_error for call, result in pairs):
+            return await self._check(message.text)
         return None
 
     async def _without_calls(self, message: AssistantMessage) -> TurnEnded | None:
@@ -120,16 +129,34 @@ class Turn:
             return self.ended("limit", limit="output_length")
         if error := _stopped(message):
             return self.ended("failed", error=error)
-        if message.text.strip() or self._inbox:
-            denied = self._desk.calls.denied
-            return None if self._inbox else self.ended("denied" if denied else "done")
-        return await self._empty()
+        return None if self._inbox else await self._finish(message.text)
 
-    async def _empty(self) -> TurnEnded | None:
-        if self._nudged:
-            return self.ended("failed", error="the model answered nothing, twice")
-        self._nudged = True
-        await self._keep(MessageAdded(message=notice(load("notices/empty_reply"))))
+    async def _finish(self, text: str) -> TurnEnded | None:
+        if not text.strip():
+            return await self._remind("notices/empty_reply", "failed", "the model answered nothing, twice")
+        if self._desk.answer is not None:
+            return await self._remind("notices/answer", "denied", "the model did not answer in the form asked for")
+        return await self._check(text)
+
+    async def _check(self, text: str) -> TurnEnded | None:
+        """End the turn when everything holds that must; else send the model back, as often as a check allows."""
+        for check in self._desk.checks:
+            wrong = await check.judge(text)
+            if wrong is None:
+                continue
+            self._failed[check] += 1
+            if self._failed[check] >= check.tries:
+                return self.ended("denied", error=check.failed)
+            await self._keep(MessageAdded(message=notice(wrong)))
+            return None
+        return self.ended("denied" if self._desk.calls.denied else "done")
+
+    async def _remind(self, name: str, outcome: OutcomeName, error: str) -> TurnEnded | None:
+        """Remind the model once; end the turn when it did not help."""
+        if name in self._reminded:
+            return self.ended(outcome, error=error)
+        self._reminded.add(name)
+        await self._keep(MessageAdded(message=notice(load(name))))
         return None
 
 
