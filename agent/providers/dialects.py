@@ -24,9 +24,27 @@ OPENAI: ByWire = {
         "tool_choices": ("none", "required", "allowed_tools"),
         "cache_key": True,
         "cache_retention": ("in_memory", "24h"),
-    }
+    },
+    "openai_responses": {
+        "service_tiers": ("auto", "default", "flex", "scale", "priority", "fast", "ultrafast"),
+        "strict": True,
+        "hosted": (
+            "web_search",
+            "code_interpreter",
+            "file_search",
+            "image_generation",
+            "mcp",
+            "tool_search",
+        ),
+        "tool_choices": ("none", "required", "allowed_tools"),
+        "cache_key": True,
+        "cache_retention": ("in_memory", "24h"),
+    },
 }
-AZURE: ByWire = {"openai_chat": {"max_tokens_key": "max_completion_tokens", "strict": True}}
+AZURE: ByWire = {
+    "openai_chat": {"max_tokens_key": "max_completion_tokens", "strict": True},
+    "openai_responses": {"strict": True, "hosted": ("code_interpreter", "file_search", "mcp")},
+}
 OPENROUTER: ByWire = {
     "openai_chat": {
         "sampling": _OPEN_WEIGHTS,
@@ -74,13 +92,25 @@ OPEN_WEIGHTS: ByWire = {
     "openai_chat": {"sampling": _OPEN_WEIGHTS, "single_system": True, "escape_tokens": True}
 }
 OLLAMA: ByWire = {"openai_chat": {**OPEN_WEIGHTS["openai_chat"], "tool_choices": (), "parallel": False}}
-MOCK: ByWire = {"openai_chat": {"strict": True, "cache_key": True}}
+MOCK: ByWire = {
+    "openai_chat": {"strict": True, "cache_key": True},
+    "openai_responses": {"strict": True, "cache_key": True, "freeform": True},
+}
 
 
-def gpt(first: str, last: str, *, default: str = "medium", **more: Any) -> ByWire:
+def gpt(first: str, last: str, *, default: str = "medium", **more: Any) -> dict[WireName, Dialect]:
     """Return what holds for OpenAI's reasoning models over Chat, whose efforts run from `first` to `last`."""
+    return {"openai_chat": _gpt(first, last, default, more)}
+
+
+def responses(first: str, last: str, *, default: str = "medium", **more: Any) -> dict[WireName, Dialect]:
+    """Return what holds for them over Responses."""
+    return {"openai_responses": _gpt(first, last, default, more)}
+
+
+def _gpt(first: str, last: str, default: str, more: Dialect) -> Dialect:
     efforts = _EFFORTS[_EFFORTS.index(first) : _EFFORTS.index(last) + 1]
-    chat = {
+    return {
         "efforts": tuple(effort for effort in efforts if effort != "minimal" or first == "minimal"),
         "default_effort": default,
         "sampling_unless_reasoning": ("temperature", "top_p", "top_logprobs"),
@@ -88,39 +118,58 @@ def gpt(first: str, last: str, *, default: str = "medium", **more: Any) -> ByWir
         "freeform": True,
         **more,
     }
-    return {"openai_chat": chat}
 
 
-GPT_5 = gpt("minimal", "high")
-GPT_5_1 = gpt("none", "high", default="none")
-GPT_5_2 = gpt("none", "xhigh", default="none")
-GPT_5_5 = gpt("none", "xhigh", cache_retention=("24h",))
-GPT_5_6 = gpt(
+def uncached(dialects: ByWire) -> ByWire:
+    """Return what holds where a model is served by a vendor who does not take what steers the cache."""
+    steers = ("cache_retention", "cache_options", "cache_marks", "cache_marker")
+    return {
+        wire: {key: value for key, value in dialect.items() if key not in steers}
+        for wire, dialect in dialects.items()
+    }
+
+
+_CHAT_CACHE: dict[str, Any] = {
+    "cache_retention": (),
+    "cache_options": ("30m",),
+    "cache_marker": _MARKER,
+    "cache_write": "m30",
+}
+_CACHE: dict[str, Any] = {
+    "cache_retention": (),
+    "cache_options": ("30m", "12h"),
+    "cache_marks": ("30m", "12h"),
+    "cache_write": "m30",
+    "phase": True,
+}
+GPT_5: ByWire = gpt("minimal", "high") | responses("minimal", "high")
+GPT_5_1: ByWire = gpt("none", "high", default="none") | responses("none", "high", default="none")
+GPT_5_2: ByWire = gpt("none", "xhigh", default="none") | responses("none", "xhigh", default="none")
+GPT_5_4: ByWire = gpt("none", "xhigh", default="none") | responses(
+    "none", "xhigh", default="none", phase=True
+)
+GPT_5_5: ByWire = gpt("none", "xhigh", cache_retention=("24h",)) | responses(
+    "none", "xhigh", phase=True, cache_retention=("24h",)
+)
+GPT_5_6: ByWire = gpt(
     "none",
     "none",
     default="none",
     extra_body={"reasoning_effort": "none"},
-    cache_retention=(),
-    cache_options=("30m",),
-    cache_marker=_MARKER,
-    cache_write="m30",
-)
+    **_CHAT_CACHE,
+) | responses("none", "max", **_CACHE)
 """Chat takes no function of theirs while they reason."""
-GPT_6 = gpt(
-    "none",
-    "xhigh",
-    cache_retention=(),
-    cache_options=("30m",),
-    cache_marker=_MARKER,
-    cache_write="m30",
-)
+GPT_6: ByWire = gpt("none", "xhigh", **_CHAT_CACHE) | responses("none", "max", **_CACHE)
 GPT_6_ASTRA: ByWire = {
     "openai_chat": {
         **GPT_6["openai_chat"],
         "efforts": ("low", "medium", "high", "xhigh"),
         "sampling": {"stop": "stop", "seed": "seed"},
-    }
+    },
+    **responses("low", "max", sampling=(), **_CACHE),
 }
+ONLY_RESPONSES: ByWire = responses("low", "xhigh", sampling=())
+"""What the models that are reached in no other way have in common."""
 GLM_5_3: ByWire = {
     "openai_chat": {
         "efforts": ("low", "high", "max"),
@@ -134,3 +183,21 @@ GLM_5_1: ByWire = {
         "efforts": {"none": {"thinking": {"type": "disabled"}}, "high": {"thinking": {"type": "enabled"}}}
     }
 }
+
+CLAUDE_ALWAYS_THINKS: ByWire = {
+    "anthropic": {"thinking_off": "unsupported", "forced_tool_choice": "no", "mid_system": True}
+}
+CLAUDE_SONNET_5_5: ByWire = {"anthropic": {"thinking_off": "between_tools", "forced_tool_choice": "no"}}
+CLAUDE_OPUS: ByWire = {"anthropic": {"mid_system": True}}
+CLAUDE_4_6: ByWire = {
+    "anthropic": {"efforts": ("low", "medium", "high", "max"), "sampling": "when_not_reasoning"}
+}
+CLAUDE_BUDGET: ByWire = {
+    "anthropic": {
+        "thinking": "enabled",
+        "efforts": (),
+        "sampling": "when_not_reasoning",
+        "forced_tool_choice": "not_while_thinking",
+    }
+}
+CLAUDE_OPUS_4_5: ByWire = {"anthropic": {**CLAUDE_BUDGET["anthropic"], "efforts": ("low", "medium", "high")}}

@@ -185,7 +185,7 @@ VENDORS: Mapping[str, Vendor] = {
             ("LMSTUDIO_BASE_URL", "{}"),
             dialects=dialects.OPEN_WEIGHTS,
         ),
-        replace(_local("mock", "", ("TREADLE_MOCK_URL", "{}"), dialects=dialects.MOCK), stock_key="mock"),
+        replace(_local("mock", "", ("TREADLE_MOCK_URL", "{}/v1"), dialects=dialects.MOCK), stock_key="mock"),
     )
 }
 
@@ -258,9 +258,10 @@ def _filled(template: str, given: str, variable: str) -> str:
     if template.startswith("https://"):
         if not _LABEL.fullmatch(given):
             raise InvalidRequest(f"{variable} is {given!r}, which cannot be part of a host name.")
-    elif "://" not in given:
-        given = f"http://{given}"
-    return template.format(given)
+        return template.format(given)
+    path = template.removeprefix("{}")
+    given = given.removesuffix(path) if path else given
+    return template.format(given if "://" in given else f"http://{given}")
 
 
 def _checked(url: str, source: str) -> str:
