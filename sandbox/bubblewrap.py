@@ -21,6 +21,12 @@ Kind: TypeAlias = Literal["write", "read", "empty", "null"]
 Mount: TypeAlias = tuple[str, Kind]
 
 _PRIVATE = tuple(f"/{name}" for name in ("tmp", "var/tmp", "run"))
+_SCRATCH = {
+    "TMPDIR": _PRIVATE[0],
+    # These refuse to work at all when their cache in the home folder is read-only.
+    "GOCACHE": f"{_PRIVATE[0]}/go-build",
+    "UV_CACHE_DIR": f"{_PRIVATE[0]}/uv-cache",
+}
 _CONFINE = (
     "--unshare-user",
     "--unshare-pid",
@@ -46,8 +52,7 @@ def bubblewrap_processes(host: Mapping[str, str], masks: Masks, roots: tuple[str
 
     def wrap(command: Command, profile: Profile) -> Launch:
         owner = _owner((*profile.write_roots, command.cwd))
-        env = {**child_environment(host, profile.env_grants), **_identity(owner), **command.env}
-        env["TMPDIR"] = _PRIVATE[0]
+        env = {**child_environment(host, profile.env_grants), **_identity(owner), **_SCRATCH, **command.env}
         argv = (
             program,
             *arguments(profile, masks, env, roots, owner),
