@@ -220,11 +220,37 @@ def mock(script: Path | None, port: int, record: Path | None) -> int:
 
     \b
     treadle mock script.yaml --port 8123 --record requests.jsonl
-    TREADLE_MOCK_URL=http://127.0.0.1:8123/v1 treadle run -m mock/any "do it"
+    TREADLE_MOCK_URL=http://127.0.0.1:8123 treadle run -m mock/any "do it"
     """
     from treadle.agent.frontends.serve_mock import serve_mock
 
     return serve_mock(script, port, record)
+
+
+@cli.command(context_settings=CONTEXT)
+@click.option("--task", default="ledger", show_default=True, metavar="NAME", help="Which ready-made task.")
+@click.option("--keep", is_flag=True, help="Leave the working copy where it is.")
+def demo(task: str, keep: bool) -> int:
+    """Do a ready-made task with a scripted model: no key, no network.
+
+    Shows the work as it happens, the diff, the failing test that passes afterwards, tokens and cost. The working
+    copy lies in the folder for temporary files; no setting and no session of yours is used.
+    """
+    from treadle.agent.frontends.demo import run_demo
+
+    return run_demo(task, keep=keep)
+
+
+@cli.command(context_settings=CONTEXT)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def doctor(as_json: bool) -> int:
+    """Say what works on this machine, and what to do about the rest.
+
+    Names the variables that hold keys, never their values. Exit code: 0, or 1 when a plain run would not work.
+    """
+    from treadle.agent.frontends.doctor import run_doctor
+
+    return run_doctor(as_json=as_json)
 
 
 @cli.group(context_settings=CONTEXT)

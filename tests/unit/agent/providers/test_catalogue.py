@@ -75,7 +75,15 @@ def test_a_wires_dialect_is_the_vendors_then_the_models_then_the_users() -> None
     dialect = find("gpt-5.1", place, shelf(None, "openai_chat"), settings=said).dialect
     assert dialect["efforts"] == ("none", "low", "medium", "high")
     assert (dialect["media"], dialect["cache_key"], dialect["verbosity"]) == (("image",), False, False)
-    assert "efforts" not in find("gpt-5.1", place, shelf()).dialect
+    assert "media" not in find("gpt-5.1", place, shelf()).dialect
+
+
+def test_a_deployment_named_after_a_model_is_spoken_to_as_that_model() -> None:
+    info = find("gpt-6.1-sol", home("azure"), shelf())
+    assert (info.wire, info.context_window) == ("openai_responses", 1_050_000)
+    assert info.dialect["efforts"] == ("none", "low", "medium", "high", "xhigh", "max")
+    assert "cache_options" not in info.dialect
+    assert find("our-deployment", home("azure"), shelf()).wire == "openai_chat"
 
 
 def test_what_we_have_no_row_for_comes_from_the_package() -> None:
@@ -193,7 +201,7 @@ def _example(glob: str) -> str:
 
 @pytest.mark.parametrize("at", [NOW, datetime(2026, 7, 1, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)])
 @pytest.mark.parametrize(
-    ("vendor", "row"), [(vendor, row) for vendor, rows in ROWS.items() for row in rows if row.prices]
+    ("vendor", "row"), [(vendor, row) for vendor in PACKAGED for row in ROWS.get(vendor, ()) if row.prices]
 )
 def test_our_own_prices_are_those_of_the_package(vendor: str, row: Row, at: datetime) -> None:
     listed = PackageBook().look(vendor, _example(row.glob), at)
