@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from pydantic import TypeAdapter
 from wires import chat_rows
@@ -22,6 +25,7 @@ from treadle.agent.messages import (
     Message,
     Origin,
     ReasoningPart,
+    RefusalPart,
     TextPart,
     ToolMessage,
     UserMessage,
@@ -35,6 +39,7 @@ from treadle.agent.providers.contract import (
     StreamCutShort,
     Undecodable,
 )
+from treadle.agent.providers.sse import SseParser
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
 from treadle.tools.contract import Blob, FileRef, Hosted, Inline, JsonObject, Media, Text, ToolCall, Url
 
@@ -99,6 +104,26 @@ def test_a_streamed_reply_is_the_message_that_the_whole_one_is(name: str, reply:
 def test_openais_own_types_take_every_body_and_know_its_every_field(name: str, case: str) -> None:
     sent = body(CASES[case], chat_rows.MODELS[name])
     assert exhausted(JUDGE.validate_python(sent)) == sent
+
+
+@pytest.mark.parametrize("name", ["chat/text", "chat/parallel_calls", "chat.openai/refusal", "chat/logprobs"])
+def test_openais_own_client_reads_the_same_from_a_stream(name: str) -> None:
+    parser, theirs = SseParser(), ChatCompletionStreamState[Any]()
+    ours = WIRE.decoder(chat_rows.MODELS[name.split("/", 1)[0]])
+    for event, data in parser.feed((Path(__file__).parent / "transcripts" / f"{name}.sse").read_bytes()):
+        ours.feed(event, data)
+        if data != "[DONE]":
+            theirs.handle_chunk(ChatCompletionChunk.model_validate_json(data))
+    message, read = ours.finish(), theirs.get_final_completion()
+    said = read.choices[0].message
+    assert message.text == (said.content or "")
+    assert [part.text for part in message.parts if isinstance(part, RefusalPart)] == [said.refusal] * bool(
+        said.refusal
+    )
+    assert [(call.id, call.name, call.arguments) for call in message.calls] == [
+        (call.id, call.function.name, call.function.arguments) for call in said.tool_calls or ()
+    ]
+    assert message.usage.input_total == (read.usage.prompt_tokens if read.usage else 0)
 
 
 def test_a_request_without_a_stream_says_nothing_of_one() -> None:
@@ -255,7 +280,7 @@ def test_a_field_that_only_replies_may_hold_is_not_sent_back() -> None:
 
 def test_a_whole_reply_that_the_provider_broke_off_is_cut_short() -> None:
     with pytest.raises(StreamCutShort):
-        WIRE.decode(chat_rows.whole({"content": "Hel"}, "network_error"), PLAIN)
+        WIRE.decode(chat_rows.whole({"content": "Half"}, "network_error"), PLAIN)
 
 
 def test_a_refusal_that_is_only_a_flag_is_one() -> None:
