@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
+from treadle.agent.checks import Check, fits_schema, is_json, verified
 from treadle.agent.config import Config, ConfigError, Folders
 from treadle.agent.events import (
     MessageAdded,
@@ -25,7 +26,7 @@ from treadle.agent.events import (
 )
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog, opened
-from treadle.agent.loop import Desk
+from treadle.agent.loop import Desk, Wanted
 from treadle.agent.messages import AssistantMessage, Usage, UserMessage, notice
 from treadle.agent.permit import Asker, Gate, nobody
 from treadle.agent.providers import catalogue, vendors
@@ -75,6 +76,9 @@ class Opening:
     """When the config names none."""
     asker: Asker = nobody
     output: Output = field(default_factory=Output)
+    """What the final message must look like."""
+    verify: str | None = None
+    """A command that must succeed before the turn may end as done."""
     instructions: tuple[Instructions, ...] = ()
     """What the workspace tells agents, when the user trusts it."""
     tools: Literal["all", "read", "none"] = "all"
@@ -116,13 +120,16 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             record = Record(log)
             settings = _settings(opening, log)
             calls = _calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
+            by_tool = _answers_by_tool(opening, client.info)
+            if by_tool:
+                _offer_answer(calls.toolbox, opening.output)
             if new:
                 log.append(_beginning(root, session_id, spec, calls.toolbox, settings))
             changes = _go_on(log, spec, settings, client.info)
+            wanted = _wanted(opening, sandbox, by_tool=by_tool)
             key = opened(log.branch()).session
-            model = opening.through(client)
             desk = Desk(
-                key, model, calls, _limits(opening.config), opening.output, opening.config.connection.retries
+                key, client, calls, _limits(opening.config), wanted, opening.config.connection.retries
             )
             yield Opened(
                 Session(session_id, desk, record),
@@ -152,6 +159,33 @@ def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapsho
     except ImportError as error:
         raise DiffError("git is needed to compare the workspace: install git") from error
     return Snapshots(root, store, leave_out)
+
+
+def _answers_by_tool(opening: Opening, info: ModelInfo) -> bool:
+    """Say whether the answer comes as a call: where no wire format holds the model to a schema, but tools work."""
+    native = info.dialect.get("structured", "json_schema") == "json_schema"
+    return opening.output.schema is not None and not native and opening.tools != "none"
+
+
+def _offer_answer(toolbox: Toolbox, output: Output) -> None:
+    from treadle.tools.builtin.answer import AnswerTool
+
+    assert output.schema is not None
+    toolbox.plug("answer", [AnswerTool(output.schema)])
+
+
+def _wanted(opening: Opening, sandbox: Sandbox, *, by_tool: bool) -> Wanted:
+    """Say what must hold before the turn may end as done."""
+    checks: list[Check] = []
+    if opening.output.schema is not None and not by_tool:
+        from treadle.tools.schema import misfit
+
+        checks.append(fits_schema(opening.output.schema, misfit))
+    if opening.output.json_mode:
+        checks.append(is_json())
+    if opening.verify is not None:
+        checks.append(verified(sandbox, opening.verify))
+    return Wanted(Output() if by_tool else opening.output, tuple(checks), "answer" if by_tool else None)
 
 
 def _log(opening: Opening, path: Path) -> SessionLog:

@@ -21,6 +21,18 @@ from treadle.prompts import load
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the end of a turn must look like."""
+
+    output: Output = field(default_factory=Output)
+    """What the provider is asked to hold the model to."""
+    checks: tuple[Check, ...] = ()
+    """What must hold of the final message, in this order."""
+    answer: str | None = None
+    """Name of the tool whose call is the final answer; None takes what the model writes last."""
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Everything a session works with. Made once, by `build`."""
 
@@ -29,11 +41,7 @@ class Desk:
     model: LanguageModel
     calls: Calls
     limits: Limits = field(default_factory=Limits)
-    output: Output = field(default_factory=Output)
-    checks: tuple[Check, ...] = ()
-    """What must hold of the final message, in this order."""
-    answer: str | None = None
-    """Name of the tool whose call is the final answer; None takes what the model writes last."""
+    wanted: Wanted = field(default_factory=Wanted)
     retries: Retries = field(default_factory=Retries)
 
 
@@ -94,7 +102,7 @@ class Turn:
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
-        request = assemble(self._log.conversation, self._desk.cache_key, self._desk.output)
+        request = assemble(self._log.conversation, self._desk.cache_key, self._desk.wanted.output)
         reply = await ask(self._desk.model, request, self._desk.retries, self._keep, self._show)
         message = reply.message
         assert isinstance(message, AssistantMessage)
@@ -117,7 +125,7 @@ class Turn:
                 await self._keep(MessageAdded(message=notice(load("notices/repeating"))))
             case "fine":
                 pass
-        if any(call.name == self._desk.answer and not result.is_error for call, result in pairs):
+        if any(call.name == self._desk.wanted.answer and not result.is_error for call, result in pairs):
             return await self._check(message.text)
         return None
 
@@ -134,13 +142,15 @@ class Turn:
     async def _finish(self, text: str) -> TurnEnded | None:
         if not text.strip():
             return await self._remind("notices/empty_reply", "failed", "the model answered nothing, twice")
-        if self._desk.answer is not None:
-            return await self._remind("notices/answer", "denied", "the model did not answer in the form asked for")
+        if self._desk.wanted.answer is not None:
+            return await self._remind(
+                "notices/answer", "denied", "the model did not answer in the form asked for"
+            )
         return await self._check(text)
 
     async def _check(self, text: str) -> TurnEnded | None:
         """End the turn when everything holds that must; else send the model back, as often as a check allows."""
-        for check in self._desk.checks:
+        for check in self._desk.wanted.checks:
             wrong = await check.judge(text)
             if wrong is None:
                 continue

@@ -173,6 +173,14 @@ _KEYS = {
 @click.option("--resume", metavar="ID", help="Go on with a session, by its id or the beginning of it.")
 @click.option("--fork", metavar="ID[@ENTRY]", help="Begin with the past of another session.")
 @click.option(
+    "--output-schema",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The final message must be JSON that fits this JSON Schema.",
+)
+@click.option("--json-mode", is_flag=True, help="The final message must be a JSON object.")
+@click.option("--verify", metavar="CMD", help="A command that must succeed before the task is done.")
+@click.option(
     "--permission-command",
     metavar="CMD",
     help="A program that is asked what rules leave open: JSON on its input, exit code 0 allows.",
@@ -204,6 +212,7 @@ def run(**given: Any) -> int:
 
     if sum(bool(given[name]) for name in ("go_on", "resume", "fork")) > 1:
         raise click.UsageError("--continue, --resume and --fork exclude each other")
+    given["schema"] = _schema(given.pop("output_schema"))
     own = {name: given.pop(name) for name in RunOptions.__dataclass_fields__ if name in given}
     flags = {_KEYS.get(name, name): value for name, value in given.items()}
     return run_task(RunOptions(**own, flags=flags))
@@ -342,3 +351,16 @@ def sessions_rm(names: tuple[str, ...]) -> int:
     from treadle.agent.frontends.sessions import remove_sessions
 
     return _with_sessions(remove_sessions, names)
+
+
+def _schema(file: Path | None) -> dict[str, Any] | None:
+    """Read the schema of `--output-schema`; the validator is loaded for that alone."""
+    if file is None:
+        return None
+    from treadle.agent.frontends.schema_file import read_schema
+    from treadle.tools.schema import BadSchema
+
+    try:
+        return read_schema(file)
+    except BadSchema as error:
+        raise click.UsageError(str(error)) from error

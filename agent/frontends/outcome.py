@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from treadle.agent.events import (
@@ -62,6 +63,8 @@ class Result:
             ):
                 self.denials.append({"tool": tool, "access": access, "by": by, "reason": reason})
             case Entry(body=CallFinished(result=result)):
+                answer = (result.details or {}).get("answer")
+                self.message = self.message if answer is None else json.dumps(answer, ensure_ascii=False)
                 self.artifacts += [artifact.model_dump() for artifact in result.artifacts]
             case _:
                 pass

@@ -27,12 +27,14 @@ from treadle.agent.frontends.sessions import fork_session
 from treadle.agent.log import LogError
 from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.permit import nobody
+from treadle.agent.providers.contract import Output as Wanted
 from treadle.agent.providers.contract import ProviderError
 from treadle.agent.session import Session
 from treadle.agent.sessions import NoSuchSession, find, newest
 from treadle.agent.workspace.instructions import instruction_files, read_instructions
 from treadle.agent.workspace.trust import PROJECT_CONFIG, TrustStore, takes_effect
 from treadle.sandbox.contract import SandboxError
+from treadle.tools.contract import JsonObject
 
 MOST_PROMPT = 10 * 1024 * 1024
 """Bytes of a prompt. More than any model reads at once; a larger text belongs into a file of the workspace."""
@@ -64,6 +66,11 @@ class RunOptions:
     go_on: bool = False
     """Go on with the newest session of the workspace."""
     ephemeral: bool = False
+    schema: JsonObject | None = None
+    """JSON Schema of the final message; None for text."""
+    json_mode: bool = False
+    verify: str | None = None
+    """A command that must succeed before the task is done."""
     permission_command: str | None = None
     """A program that answers what rules leave open; None asks at the terminal, if there is one."""
     trust: bool = False
@@ -160,6 +167,8 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
         instructions=instructions,
         tools=options.tools,
         given=_given(options),
+        output=Wanted(options.schema, options.json_mode),
+        verify=options.verify,
         asker=asker_for(options.permission_command, str(root), env) or nobody,
     )
     async with open_session(opening) as opened:
