@@ -8,7 +8,6 @@ import pytest
 
 from treadle.sandbox.bubblewrap import arguments, bubblewrap_processes, find, git_folders, probe
 from treadle.sandbox.contract import Profile, SandboxUnavailable
-from treadle.sandbox.doctor import check_sandbox
 from treadle.sandbox.masks import Masks
 
 
@@ -163,13 +162,3 @@ def test_a_probe_tells_in_one_line_why_it_does_not_work(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="does not start"):
         probe(str(tmp_path / "missing"))
     probe("/bin/true")
-
-
-def test_the_doctor_says_what_does_not_work(tmp_path: Path) -> None:
-    sandbox, user, workspace = check_sandbox({"PATH": "", "HOME": str(tmp_path)}, str(tmp_path))
-
-    assert (sandbox.name, sandbox.ok) == ("bubblewrap", False)
-    assert "install the package `bubblewrap`" in sandbox.detail
-    assert user.ok is (os.geteuid() != 0)
-    assert (workspace.name, workspace.ok) == ("workspace", False)
-    assert check_sandbox({"PATH": ""}, str(tmp_path))[2].ok
