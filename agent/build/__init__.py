@@ -1,0 +1,114 @@
+"""Put a session together from settings: the one place that knows every part."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from treadle.agent.build.confine import make_sandbox, spill_folder
+from treadle.agent.build.model import WIRES, language_model, remarks, wire
+from treadle.agent.build.offer import answers_by_tool, make_calls, offer_answer, wanted_of
+from treadle.agent.build.opening import Opened, Opening, WorkspaceError, workspace
+from treadle.agent.build.start import beginning, facts, go_on, model_spec, settings_of
+from treadle.agent.config import Config
+from treadle.agent.limits import Limits
+from treadle.agent.log import SessionLog, opened
+from treadle.agent.loop import Desk
+from treadle.agent.session import Record, Session
+from treadle.agent.sessions import SpillFolder, folder_of, new_id
+from treadle.agent.step import Calls
+from treadle.agent.workspace import DiffError
+
+if TYPE_CHECKING:
+    from treadle.agent.workspace.diff import Snapshots
+
+__all__ = [
+    "WIRES",
+    "Opened",
+    "Opening",
+    "WorkspaceError",
+    "language_model",
+    "make_sandbox",
+    "open_calls",
+    "open_session",
+    "snapshots",
+    "wire",
+    "workspace",
+]
+
+
+@asynccontextmanager
+async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
+    """Open a session; leaving gives its file and its connection back.
+
+    Raises `WorkspaceError`, `ConfigError`, `ProviderError` for a model that cannot be had, `SandboxUnavailable`,
+    `LogError` and `OSError`.
+    """
+    root = workspace(opening.folder)
+    session_id = opening.resume.stem if opening.resume else new_id(datetime.now(UTC))
+    path = opening.resume or folder_of(opening.folders.sessions, root) / f"{session_id}.jsonl"
+    with spill_folder(path, ephemeral=opening.ephemeral) as spill, closing(_log(opening, path)) as log:
+        new = log.head is None
+        spec = model_spec(opening, log)
+        client = language_model(spec, opening.config, opening.env)
+        try:
+            sandbox = make_sandbox(opening, root, spill)
+            record = Record(log)
+            settings = settings_of(opening, log)
+            calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
+            by_tool = answers_by_tool(opening, client.info)
+            if by_tool:
+                offer_answer(calls.toolbox, opening.output)
+            if new:
+                log.append(beginning(root, session_id, spec, calls.toolbox.snapshot().specs, settings))
+            changes = go_on(log, spec, settings, client.info)
+            wanted = wanted_of(opening, sandbox, by_tool=by_tool)
+            key = opened(log.branch()).session
+            desk = Desk(
+                key,
+                opening.through(client),
+                calls,
+                _limits(opening.config),
+                wanted,
+                opening.config.connection.retries,
+            )
+            yield Opened(
+                Session(session_id, desk, record),
+                client.info,
+                sandbox.processes.level,
+                facts(opening, root, sandbox.processes.level) if new else (),
+                (*remarks(client.info), *changes),
+            )
+        finally:
+            await client.aclose()
+
+
+@contextmanager
+def open_calls(opening: Opening) -> Generator[Calls]:
+    """Yield what runs calls, without a model and with nothing kept. Raises as `open_session` does."""
+    root = workspace(opening.folder)
+    with spill_folder(Path(), ephemeral=True) as spill:
+        record = Record(SessionLog(None))
+        sandbox = make_sandbox(opening, root, spill)
+        yield make_calls(opening, sandbox, record, SpillFolder(spill), opening.config.mode or opening.mode)
+
+
+def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapshots:
+    """Return what compares a workspace with itself, loading git for it. Raises `DiffError`."""
+    try:
+        from treadle.agent.workspace.diff import Snapshots
+    except ImportError as error:
+        raise DiffError("git is needed to compare the workspace: install git") from error
+    return Snapshots(root, store, leave_out)
+
+
+def _log(opening: Opening, path: Path) -> SessionLog:
+    return SessionLog(None if opening.ephemeral else path)
+
+
+def _limits(config: Config) -> Limits:
+    given = config.limits
+    return Limits(given.steps, given.tool_calls, given.tokens, given.cost, given.time)

@@ -1,0 +1,43 @@
+"""What confines a session's commands and files."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from treadle.agent.build.opening import Opening
+from treadle.sandbox.contract import Place, Processes, Profile, Sandbox
+from treadle.sandbox.files import HostFiles
+from treadle.sandbox.masks import Masks, user_masks
+
+
+def make_sandbox(opening: Opening, root: Path, spill: Path) -> Sandbox:
+    """Choose what confines commands. Raises `SandboxUnavailable`; nothing weaker is chosen in its place."""
+    place = Place(str(root), str(root))
+    own = (str(opening.folders.state), str(opening.folders.config))
+    masks = user_masks(opening.env.get("HOME") or "/", own, (str(spill),))
+    return Sandbox(
+        place, HostFiles((place.root,), masks), _processes(opening, masks, place), Profile((place.root,))
+    )
+
+
+def _processes(opening: Opening, masks: Masks, place: Place) -> Processes:
+    if opening.config.sandbox == "none":
+        from treadle.sandbox.local import local_processes
+
+        return local_processes(opening.env)
+    from treadle.sandbox.bubblewrap import bubblewrap_processes
+
+    return bubblewrap_processes(opening.env, masks, (place.root,))
+
+
+@contextmanager
+def spill_folder(session: Path, *, ephemeral: bool) -> Generator[Path]:
+    """Yield the folder for long outputs: beside the session, or one that goes with it."""
+    if not ephemeral:
+        yield session.with_suffix("")
+        return
+    with TemporaryDirectory(prefix="treadle-") as folder:
+        yield Path(folder)

@@ -1,0 +1,69 @@
+"""A live model from its name: catalogue row, endpoint, wire and transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from treadle.agent.config import Config
+from treadle.agent.messages import Usage
+from treadle.agent.providers import catalogue, vendors
+from treadle.agent.providers.client import Client
+from treadle.agent.providers.contract import ModelInfo, Wire, WireName
+from treadle.agent.providers.transport import Address, Transport
+
+WIRES: tuple[WireName, ...] = ("openai_chat", "openai_responses", "anthropic")
+"""The wires that this program speaks."""
+
+
+def language_model(spec: str, config: Config, env: Mapping[str, str]) -> Client:
+    """Put a model together. Raises `ProviderError` when the name, the key or the address does not do."""
+    vendor, name = catalogue.split(spec)
+    endpoint = vendors.resolve(vendor, env, config.providers)
+    home = catalogue.Home(
+        vendor, endpoint.hash, endpoint.wire, endpoint.dialects, endpoint.dialect, endpoint.usual
+    )
+    shelf = catalogue.Shelf(WIRES, _book, datetime.now(UTC))
+    info = catalogue.find(name, home, shelf, settings=config.models)
+    timeouts = config.connection.timeouts
+    if config.limits.time is not None:
+        timeouts = timeouts.model_copy(update={"connect": min(timeouts.connect, config.limits.time / 2)})
+    transport = Transport(Address(endpoint.base_url, endpoint.headers, endpoint.proxy), timeouts=timeouts)
+    return Client(wire(info.wire), info, transport, secrets=endpoint.secrets)
+
+
+def wire(name: WireName) -> Wire:
+    """Return a wire, loading it alone."""
+    match name:
+        case "openai_responses":
+            from treadle.agent.providers.wires.openai_responses import OpenAIResponses
+
+            return OpenAIResponses()
+        case "anthropic":
+            from treadle.agent.providers.wires.anthropic import Anthropic
+
+            return Anthropic()
+        case _:
+            from treadle.agent.providers.wires.openai_chat import OpenAIChat
+
+            assert name in WIRES
+            return OpenAIChat()
+
+
+def _book() -> catalogue.Book:
+    from treadle.agent.providers.catalogue.book import PackageBook
+
+    return PackageBook()
+
+
+def remarks(info: ModelInfo) -> tuple[str, ...]:
+    """Return what the user should know about a model, a line each."""
+    if info.known:
+        return ()
+    return (f"{info.vendor}/{info.id} is not in the catalogue: its price and limits are not known",)
+
+
+def price_of_reading(tokens: int, info: ModelInfo) -> str:
+    """Say what it costs to read so much without a cache."""
+    price = catalogue.cost(Usage(input=tokens), info.prices) if info.prices else None
+    return f"about {tokens:,} tokens are read anew" + ("" if price is None else f", for about ${price:.4f}")

@@ -1,0 +1,87 @@
+"""What a session's model may call, under which permit, and how its answer must look."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Literal
+
+from treadle.agent.build.opening import Opening
+from treadle.agent.checks import Check, fits_schema, is_json, verified
+from treadle.agent.events import Mode
+from treadle.agent.loop import Wanted
+from treadle.agent.permit import Gate
+from treadle.agent.providers.contract import ModelInfo, Output
+from treadle.agent.session import Record
+from treadle.agent.step import Calls
+from treadle.sandbox.contract import Sandbox
+from treadle.sandbox.paths import inside
+from treadle.sandbox.rules import parse_rule
+from treadle.tools.builtin.changes import Seen
+from treadle.tools.builtin.dispatch import tools_tool
+from treadle.tools.builtin.standard import builtin_tools
+from treadle.tools.contract import Spill, Tool
+from treadle.tools.toolbox import Toolbox
+
+
+def make_calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill, mode: Mode) -> Calls:
+    """Put together what runs calls, with the tools that were chosen."""
+    config = opening.config
+    rules = [
+        *(parse_rule(text, "allow") for text in config.allow),
+        *(parse_rule(text, "deny") for text in config.deny),
+    ]
+    contained = sandbox.processes.level != "none" or config.sandbox == "none"
+    gate = Gate(rules, mode, contained, sandbox.place, opening.asker)
+    toolbox = Toolbox()
+    calls = Calls(toolbox, sandbox, gate, record.keep, record.show)
+    ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
+    dispatcher = tools_tool(lambda: toolbox.snapshot().deferred, calls)
+    offered = (*builtin_tools(Seen(), spill, ripgrep), dispatcher)
+    toolbox.plug("builtin", [tool for tool in offered if _is_offered(tool, opening.tools)])
+    return calls
+
+
+def _is_offered(tool: Tool, choice: Literal["all", "read", "none"]) -> bool:
+    match choice:
+        case "all":
+            return True
+        case "read":
+            return tool.spec.name in {"read", "glob", "grep", "plan"}
+        case "none":
+            return False
+
+
+def _ripgrep(path: str, root: str) -> str | None:
+    """Find ripgrep outside the workspace. None: the searches do without."""
+    found = shutil.which("rg", path=path)
+    real = os.path.realpath(found) if found else ""
+    return real if real and not inside(real, (root,)) else None
+
+
+def answers_by_tool(opening: Opening, info: ModelInfo) -> bool:
+    """Say whether the answer comes as a call: where no wire format holds the model to a schema, but tools work."""
+    native = info.dialect.get("structured", "json_schema") == "json_schema"
+    return opening.output.schema is not None and not native and opening.tools != "none"
+
+
+def offer_answer(toolbox: Toolbox, output: Output) -> None:
+    """Offer the tool whose call is the final answer."""
+    from treadle.tools.builtin.answer import AnswerTool
+
+    assert output.schema is not None
+    toolbox.plug("answer", [AnswerTool(output.schema)])
+
+
+def wanted_of(opening: Opening, sandbox: Sandbox, *, by_tool: bool) -> Wanted:
+    """Say what must hold before the turn may end as done."""
+    checks: list[Check] = []
+    if opening.output.schema is not None and not by_tool:
+        from treadle.tools.schema import misfit
+
+        checks.append(fits_schema(opening.output.schema, misfit))
+    if opening.output.json_mode:
+        checks.append(is_json())
+    if opening.verify is not None:
+        checks.append(verified(sandbox, opening.verify))
+    return Wanted(Output() if by_tool else opening.output, tuple(checks), "answer" if by_tool else None)

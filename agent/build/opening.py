@@ -1,0 +1,75 @@
+"""What a session is opened with, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from treadle.agent.config import Config, Folders
+from treadle.agent.events import Mode
+from treadle.agent.messages import UserMessage
+from treadle.agent.permit import Asker, nobody
+from treadle.agent.providers.client import Client
+from treadle.agent.providers.contract import LanguageModel, ModelInfo, Output
+from treadle.agent.session import Session
+from treadle.agent.workspace.instructions import Instructions
+from treadle.sandbox.contract import Level
+
+
+class WorkspaceError(Exception):
+    """The folder to work on cannot be used. The message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a session is opened with."""
+
+    folder: Path
+    """The workspace; made absolute here."""
+    config: Config
+    env: Mapping[str, str]
+    folders: Folders
+    resume: Path | None = None
+    """The file of the session to go on with; None begins a new one."""
+    ephemeral: bool = False
+    """Keep nothing on disk."""
+    mode: Mode = "auto"
+    """When the config names none."""
+    asker: Asker = nobody
+    output: Output = field(default_factory=Output)
+    """What the final message must look like."""
+    verify: str | None = None
+    """A command that must succeed before the turn may end as done."""
+    instructions: tuple[Instructions, ...] = ()
+    """What the workspace tells agents, when the user trusts it."""
+    tools: Literal["all", "read", "none"] = "all"
+    given: frozenset[str] = frozenset()
+    """Keys of the settings that were asked for just now: these alone change a session that goes on."""
+    through: Callable[[Client], LanguageModel] = lambda client: client
+    """What the session asks instead of the model itself, as one that only looks at requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session ready to be prompted, and what a frontend says about it."""
+
+    session: Session
+    model: ModelInfo
+    level: Level
+    facts: tuple[UserMessage, ...]
+    """What goes before the first prompt of a new session; empty when it goes on."""
+    remarks: tuple[str, ...] = ()
+    """Lines for the user."""
+
+
+def workspace(folder: Path) -> Path:
+    """Return the workspace without links. Raises `WorkspaceError`."""
+    try:
+        root = folder.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise WorkspaceError(f"{folder}: there is no such folder to work on") from error
+    if not root.is_dir():
+        raise WorkspaceError(f"{folder}: is a file; name the folder to work on with -C DIR")
+    return root
