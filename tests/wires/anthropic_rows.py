@@ -1,9 +1,10 @@
-"""Models that speak Anthropic's Messages API, each in a dialect of its own, and whole replies of theirs."""
+"""Models that speak Anthropic's Messages API, in the dialects of the catalogue, and whole replies of theirs."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from treadle.agent.providers import dialects
 from treadle.agent.providers.contract import Dialect, ModelInfo
 from treadle.tools.contract import JsonObject
 
@@ -16,29 +17,15 @@ MODELS: Final[dict[str, ModelInfo]] = {
     "anthropic": _model("claude-next", {}),
     "anthropic.opus": _model(
         "claude-opus-5-5",
-        {
-            "thinking_off": "unsupported",
-            "forced_tool_choice": "no",
-            "mid_system": True,
-            "betas": ("context-hints-2026-09-01",),
-        },
+        {**dialects.CLAUDE_ALWAYS_THINKS["anthropic"], "betas": ("context-hints-2026-09-01",)},
         most=128_000,
     ),
     "anthropic.sonnet": _model(
         "claude-sonnet-5-5",
-        {"thinking_off": "between_tools", "drop_unbound_thinking": True, "mid_system": True},
+        {**dialects.CLAUDE_SONNET_5_5["anthropic"], "drop_unbound_thinking": True},
         most=128_000,
     ),
-    "anthropic.older": _model(
-        "claude-opus-4-5",
-        {
-            "thinking": "enabled",
-            "efforts": ("low", "medium", "high"),
-            "sampling": "when_not_reasoning",
-            "forced_tool_choice": "not_while_thinking",
-        },
-        most=64_000,
-    ),
+    "anthropic.older": _model("claude-opus-4-5", dialects.CLAUDE_OPUS_4_5["anthropic"], most=64_000),
     "anthropic.host": _model(
         "glm-5.3",
         {

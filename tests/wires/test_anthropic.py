@@ -34,6 +34,7 @@ from treadle.agent.messages import (
     notice,
     user,
 )
+from treadle.agent.mock.anthropic import Anthropic as Face
 from treadle.agent.providers.contract import (
     AuthFailed,
     Breakpoint,
@@ -130,6 +131,14 @@ def test_anthropics_beta_types_take_every_body_of_a_model_that_binds_its_thinkin
     for tool in (*taken.get("tools", ()), *sent.get("tools", ())):
         assert tool.pop("input_schema")["type"] == "object"  # of which these types know only a part
     assert taken == sent
+
+
+# Only the beta knows how to drop unbound thinking, and a case that ends with the model's own words is no question.
+@pytest.mark.parametrize("case", [case for case in CASES if case != "failed"])
+@pytest.mark.parametrize("name", ["anthropic", "anthropic.opus", "anthropic.older", "anthropic.host"])
+def test_the_mock_provider_takes_every_request(name: str, case: str) -> None:
+    call = http(CASES[case], anthropic_rows.MODELS[name])
+    assert Face().read(json.loads(call.body), dict(call.headers)).stream
 
 
 # `file_id` and the like of a citation are in what comes, not in what the types say may be sent.
