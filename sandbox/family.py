@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 MARK = "TREADLE_CALL"
@@ -94,7 +95,11 @@ class Family:
     def _ours(self, member: Member) -> bool:
         if member.session == self.leader or (member.pid, member.started) in self._seen:
             return True
-        return self.token.encode() in (_read(f"/proc/{member.pid}/environ") or b"")
+        environment = Path(f"/proc/{member.pid}/environ")  # longer than one read can be
+        try:
+            return self.token.encode() in environment.read_bytes()
+        except OSError:
+            return False
 
 
 def _send(pid: int, number: signal.Signals) -> None:
@@ -116,16 +121,13 @@ def _last_pid() -> int:
 
 
 def _read(path: str) -> bytes | None:
-    """Return what a file of /proc holds, up to the longest environment; None when its process is gone."""
+    """Return what a file of /proc holds, up to 64 KiB; None when its process is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        parts: list[bytes] = []
-        while part := os.read(descriptor, 1 << 16):
-            parts.append(part)
-        return b"".join(parts)
+        return os.read(descriptor, 1 << 16)
     except OSError:
         return None
     finally:
