@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from treadle.agent import __version__
+from treadle.agent.frontends.options import KEYS, settings
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from treadle.agent.frontends.run import RunOptions
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -68,90 +71,12 @@ def cli() -> None:
     """
 
 
-def _settings(command: F) -> F:
-    """Add the options that are settings: each has a key in the config file."""
-    options = (
-        click.option("-m", "--model", metavar="VENDOR/MODEL", help="Which model to drive."),
-        click.option(
-            "--effort",
-            type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
-            help="How hard the model should think.",
-        ),
-        click.option(
-            "--verbosity", type=click.Choice(["low", "medium", "high"]), help="How much it should say."
-        ),
-        click.option("--service-tier", help="The provider's service tier."),
-        click.option(
-            "--mode",
-            type=click.Choice(["plan", "ask", "edit", "auto", "yolo"]),
-            help="plan reads only; auto (default) does all that the sandbox contains.",
-        ),
-        click.option(
-            "--sandbox",
-            type=click.Choice(["auto", "bwrap", "none"]),
-            help="What confines commands; without a working one nothing runs unless this is none.",
-        ),
-        click.option("--allow", multiple=True, metavar="RULE", help="As in 'Shell(git log *)'. Repeatable."),
-        click.option("--deny", multiple=True, metavar="RULE", help="As in 'Edit(secrets/**)'. Repeatable."),
-        click.option("--max-steps", "--max-turns", type=click.IntRange(1), help="Model replies."),
-        click.option("--max-tool-calls", type=click.IntRange(0), help="Tool calls."),
-        click.option("--max-tokens", type=click.IntRange(1), help="Tokens, in and out together."),
-        click.option("--max-cost", type=click.FloatRange(0, min_open=True), metavar="USD", help="Money."),
-        click.option(
-            "--time-limit", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Time."
-        ),
-        click.option("--temperature", type=float),
-        click.option("--top-p", type=float),
-        click.option("--top-k", type=int),
-        click.option("--min-p", type=float),
-        click.option("--seed", type=int),
-        click.option("--presence-penalty", type=float),
-        click.option("--frequency-penalty", type=float),
-        click.option("--max-output-tokens", type=click.IntRange(1), help="Tokens of one reply."),
-        click.option("--top-logprobs", type=click.IntRange(0, 20)),
-        click.option("--stop", multiple=True, metavar="TEXT", help="Where a reply ends. Repeatable."),
-        click.option(
-            "-c", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as TOML. Repeatable."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-_KEYS = {
-    "verbosity": "reply.verbosity",
-    "service_tier": "reply.service_tier",
-    "max_output_tokens": "reply.max_output_tokens",
-    "max_steps": "limits.steps",
-    "max_tool_calls": "limits.tool_calls",
-    "max_tokens": "limits.tokens",
-    "max_cost": "limits.cost",
-    "time_limit": "limits.time",
-    **{
-        name: f"sampling.{name}"
-        for name in (
-            "temperature",
-            "top_p",
-            "top_k",
-            "min_p",
-            "seed",
-            "presence_penalty",
-            "frequency_penalty",
-            "top_logprobs",
-            "stop",
-        )
-    },
-}
-"""The setting behind each flag whose name is not its key."""
-
-
 @cli.command(context_settings=CONTEXT)
 @click.argument("prompt", required=False)
 @click.option(
     "-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path(), help="The folder to work on."
 )
-@_settings
+@settings
 @click.option(
     "--output", type=click.Choice(["text", "json", "stream-json"]), default="text", show_default=True
 )
@@ -208,14 +133,12 @@ def run(**given: Any) -> int:
     \b
     Exit code: 0 done · 1 usage · 2 failed · 3 limit · 5 denied · 130/143 cancelled
     """
-    from treadle.agent.frontends.run import RunOptions, run_task
+    from treadle.agent.frontends.run import run_task
 
     if sum(bool(given[name]) for name in ("go_on", "resume", "fork")) > 1:
         raise click.UsageError("--continue, --resume and --fork exclude each other")
     given["schema"] = _schema(given.pop("output_schema"))
-    own = {name: given.pop(name) for name in RunOptions.__dataclass_fields__ if name in given}
-    flags = {_KEYS.get(name, name): value for name, value in given.items()}
-    return run_task(RunOptions(**own, flags=flags))
+    return run_task(_options(given))
 
 
 @cli.command(context_settings=CONTEXT)
@@ -260,6 +183,66 @@ def doctor(as_json: bool) -> int:
     from treadle.agent.frontends.doctor import run_doctor
 
     return run_doctor(as_json=as_json)
+
+
+@cli.group(context_settings=CONTEXT)
+def debug() -> None:
+    r"""Look at one part of the machinery.
+
+    \b
+    treadle debug request -m openai/gpt-6.1-sol "fix the test"
+    treadle debug decode --wire openai_chat < stream.txt
+    treadle debug tool grep '{"pattern": "TODO"}' -C src
+    """
+
+
+@debug.command("request", context_settings=CONTEXT)
+@click.argument("prompt", required=False)
+@click.option("-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path())
+@settings
+@click.option("--resume", metavar="ID", help="The next request of this session; it is left as it is.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def debug_request(as_json: bool, **given: Any) -> int:
+    """Show the exact next request, secrets blotted out. Nothing is sent."""
+    from treadle.agent.frontends.debug import debug_request as show
+
+    return show(_options(given), as_json=as_json)
+
+
+@debug.command("decode", context_settings=CONTEXT)
+@click.option("--wire", "name", required=True, metavar="NAME", help="As in openai_chat.")
+def debug_decode(name: str) -> int:
+    """Decode a recorded reply on standard input: neutral events, one JSON a line, then the message."""
+    from treadle.agent.frontends.debug import debug_decode as decode
+
+    return decode(name)
+
+
+@debug.command("tool", context_settings=CONTEXT)
+@click.argument("name")
+@click.argument("arguments", metavar="JSON", default="{}")
+@click.option("-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--mode", type=click.Choice(["plan", "ask", "edit", "auto", "yolo"]))
+@click.option("--sandbox", type=click.Choice(["auto", "bwrap", "none"]))
+@click.option(
+    "-c", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting, as TOML. Repeatable."
+)
+def debug_tool(name: str, arguments: str, **given: Any) -> int:
+    """Make one call of a built-in tool through policy and sandbox, and show its result as JSON.
+
+    Exit code: 0 done · 1 usage · 2 the call failed · 5 denied
+    """
+    from treadle.agent.frontends.debug import debug_tool as make
+
+    return make(name, arguments, _options(given))
+
+
+def _options(given: dict[str, Any]) -> RunOptions:
+    """Take the settings among the options apart from the others."""
+    from treadle.agent.frontends.run import RunOptions
+
+    own = {name: given.pop(name) for name in RunOptions.__dataclass_fields__ if name in given}
+    return RunOptions(**own, flags={KEYS.get(name, name): value for name, value in given.items()})
 
 
 @cli.group(context_settings=CONTEXT)

@@ -148,7 +148,11 @@ def _fault(error: Exception, where: Folders) -> str:
     return f"{text}; details are in {file}"
 
 
-async def _run(options: RunOptions, env: Mapping[str, str], output: Output, result: Result) -> None:
+def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> tuple[Opening, str | None]:
+    """Return what a session is opened with, and the prompt: None goes on with what is unfinished.
+
+    Raises `UsageError`, `WorkspaceError`, `ConfigError`, `NoSuchSession`.
+    """
     root = workspace(options.folder)
     places = folders(env)
     trusted = _is_trusted(root, places, options, result)
@@ -157,7 +161,7 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
     resume = _session_file(options, places, root)
     prompt = read_prompt(options.prompt, optional=resume is not None)
     instructions = read_instructions(instruction_files(root)) if trusted else ()
-    opening = Opening(
+    return Opening(
         root,
         config,
         env,
@@ -170,12 +174,16 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
         output=Wanted(options.schema, options.json_mode),
         verify=options.verify,
         asker=asker_for(options.permission_command, str(root), env) or nobody,
-    )
+    ), prompt
+
+
+async def _run(options: RunOptions, env: Mapping[str, str], output: Output, result: Result) -> None:
+    opening, prompt = opening_for(options, env, result)
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
         if prompt is None:
             _check_unfinished(opened)
-        output.begin(opened.session, root)
+        output.begin(opened.session, opening.folder)
         for remark in opened.remarks:
             complain(f"treadle: {remark}")
 

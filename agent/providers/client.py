@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import cast
 
 import anyio
@@ -35,6 +36,15 @@ _LAST_EVENTS = frozenset({
     "interaction.completed",
 })
 _LAST_DATA = "[DONE]"
+_BLOT = "[redacted]"
+_CREDENTIALS = frozenset({
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+})
 _GRACE = 0.5
 """Seconds that a server is given to end a body whose reply is whole."""
 _BLANK = b" \t\r\n\xef\xbb\xbf"
@@ -77,6 +87,14 @@ class Client:
             self._scrub(error)
             raise
 
+    def preview(self, call: HttpCall) -> tuple[str, Mapping[str, str], bytes]:
+        """Return the URL, the headers and the body of what would be sent for a call, secrets blotted out."""
+        url, headers, body = self._transport.preview(call)
+        shown = {
+            name: _BLOT if name in _CREDENTIALS else self._clean(value) for name, value in headers.items()
+        }
+        return self._clean(url), shown, body
+
     async def aclose(self) -> None:
         """Close the connection."""
         await self._transport.aclose()
@@ -89,16 +107,35 @@ class Client:
         return self._wire.error(reply.status, reply.headers, body)
 
     def _scrub(self, error: ProviderError) -> None:
-        text = str(error)
+        error.args = (self._clean(str(error)),)
+
+    def _clean(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, "[redacted]")
-        error.args = (text,)
+            text = text.replace(secret, _BLOT)
+        return text
+
+
+def recorded(wire: Wire, info: ModelInfo, body: bytes) -> ReplyStream:
+    """Return a reply whose body was kept: an event stream, or one that came whole."""
+    return _Incoming(wire, info, HttpCall("POST", "/"), _Recorded(body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The part of `Reply` that a kept body has."""
+
+    kept: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self.kept
 
 
 class _Incoming:
     """A reply as it arrives, streamed or whole, whatever was asked for."""
 
-    def __init__(self, wire: Wire, info: ModelInfo, call: HttpCall, reply: Reply) -> None:
+    def __init__(self, wire: Wire, info: ModelInfo, call: HttpCall, reply: Reply | _Recorded) -> None:
         self._wire = wire
         self._info = info
         self._call = call
