@@ -26,7 +26,7 @@ from treadle.tools.contract import JsonObject
 
 _LONGEST = 1000
 
-# OpenAI: WIRES §3, §16. Anthropic: §4.10. Zhipu: §9. Google: §16. Azure: §10. OpenRouter: §8.
+# OpenAI: WIRES §1.6, §3, §16. Anthropic: §4.10. Zhipu: §9. Google: §16. Azure: §10. OpenRouter: §8.
 _CODES: Final[Mapping[type[ProviderError], str]] = {
     QuotaExhausted: """insufficient_quota billing_hard_limit_reached credit_balance_exhausted billing_error
         organization_spend_limit_exceeded project_spend_limit_exceeded organization_usage_limit_exceeded
@@ -35,16 +35,20 @@ _CODES: Final[Mapping[type[ProviderError], str]] = {
     Busy: """rate_limit_exceeded rate_limit_error rate_limit_reached_error too_many_requests server_is_overloaded
         slow_down service_unavailable server_error api_error overloaded_error overloaded engine_overloaded_error
         timeout_error timeout conflict_error ramp_limit_exceeded internal_error internal_server_error provider_unavailable
-        UNAVAILABLE INTERNAL DEADLINE_EXCEEDED ABORTED 1120 1230 1234 1302 1303 1305 1312""",
+        UNAVAILABLE INTERNAL DEADLINE_EXCEEDED ABORTED
+        vector_store_timeout 1120 1230 1234 1302 1303 1305 1312""",
     ContextOverflow: "context_length_exceeded context_window_exceeded exceed_context_size_error 1261",
     RequestTooLarge: "request_too_large payload_too_large request_body_too_large_after_decoding",
     ContentBlocked: """content_filter content_policy_violation ResponsibleAIPolicyViolation moderation_blocked
-        content_filtered 1301""",
+        content_filtered image_content_policy_violation bio_policy misalignment_policy_violation invalid_prompt 1301""",
     AuthFailed: """invalid_api_key authentication_error permission_error permission_denied invalid_authentication_error
         UNAUTHENTICATED PERMISSION_DENIED API_KEY_INVALID 1000 1001 1002 1003 1004 1100 1220""",
     StaleState: """previous_response_not_found thread_not_found container_expired conversation_not_found
         invalid_encrypted_content""",
     NotFound: "model_not_found not_found_error resource_not_found_error NOT_FOUND DeploymentNotFound 1211",
+    InvalidRequest: """data_residency_mismatch invalid_image invalid_image_format invalid_base64_image invalid_image_url
+        image_too_large image_too_small image_parse_error invalid_image_mode image_file_too_large
+        unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found""",
 }
 _BY_CODE: Final = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 _BY_MESSAGE: Final[tuple[tuple[type[ProviderError], re.Pattern[str]], ...]] = tuple(
@@ -163,6 +167,8 @@ def _kind(fault: _Fault, status: int) -> type[ProviderError]:
             return kind
     if by_message is not None and status not in {401, 408} and status < 500:
         return by_message
+    if not status and "invalid_request_error" in fault.codes:
+        return InvalidRequest
     if "RESOURCE_EXHAUSTED" in fault.codes or status >= 500 or not status:
         return Busy
     return _BY_STATUS.get(status, InvalidRequest)
