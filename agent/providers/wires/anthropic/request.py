@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, assert_never, cast
 
 from treadle import prompts
@@ -90,21 +92,30 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         raise InvalidRequest("there is no message to send")
     knobs = _knobs(request, losses) | ({"stream": True} if stream else {})
     blocks = [*tools, *system, *(block for turn in conversation for block in turn.blocks)]
-    places = _places(request.caching.breakpoints, tools, system, conversation)
-    marked = iter(_marked(blocks, places, losses))
-    sections = ((b"tools", tools), (b"system", system))
+    starts = [*accumulate((len(turn.blocks) for turn in conversation), initial=len(tools) + len(system))]
+    places = _places(request.caching.breakpoints, len(tools), starts)
+    segments = [turn.whole for turn in conversation]
+    messages = list(segments)
+    for index in _mark(blocks, places, losses):
+        number = bisect_right(starts, index) - 1
+        if number >= 0:
+            messages[number] = conversation[number].message(blocks[starts[number] : starts[number + 1]])
+    words = [Turn("user", (encoded(text_block(text)),)).whole for text in losses.words]
+    if _is_paused(request.messages):
+        words = []  # what goes on may have nothing after it
+    sent = [message for message, turn in zip(messages, conversation, strict=True) if turn.blocks]
     fields = [
         encoded(knobs)[:-1],
-        *(b'"%s":%s' % (name, array([next(marked) for _ in blocks])) for name, blocks in sections if blocks),
+        *([b'"tools":' + array(blocks[: len(tools)])] if tools else []),
+        *([b'"system":' + array(blocks[len(tools) : starts[0]])] if system else []),
+        b'"messages":' + array((*sent, *words)) + b"}",
     ]
-    messages = [turn.message([next(marked) for _ in turn.blocks]) for turn in conversation if turn.blocks]
-    if not _is_paused(request.messages):  # what goes on may have nothing after it
-        messages += [Turn("user", (encoded(text_block(text)),)).whole for text in losses.words]
+    kept_segments = (segment for segment, turn in zip(segments, conversation, strict=True) if turn.blocks)
     return HttpCall(
         method="POST",
         path="/messages",
-        body=b",".join((*fields, b'"messages":' + array(messages))) + b"}",
-        segments=(*tools, *system, *(turn.whole for turn in conversation if turn.blocks)),
+        body=b",".join(fields),
+        segments=(*tools, *system, *kept_segments),
         headers=_headers(knobs, model.dialect),
         warnings=tuple(dict.fromkeys(losses.notes)),
         stream=stream,
@@ -166,31 +177,23 @@ def _closed(schema: Any) -> Any:
     return node
 
 
-def _places(
-    points: Iterable[Breakpoint],
-    tools: Sequence[bytes],
-    system: Sequence[bytes],
-    conversation: Sequence[Turn],
-) -> list[tuple[int, bool]]:
-    """Return how many blocks stand before each breakpoint, and whether it is to last an hour."""
-    before = len(tools) + len(system)
-    ends: list[int] = []
-    for turn in conversation:
-        before += len(turn.blocks)
-        ends.append(before)
-    fixed = {"tools": len(tools), "system": len(tools) + len(system)}
-    return [
-        (
-            ends[point.message] if point.after == "message" else fixed[point.after],
-            point.ttl is not None and snap_ttl(point.ttl, ("5m", "1h")) == "1h",
-        )
-        for point in points
-        if point.after != "message" or 0 <= point.message < len(ends)
-    ]
+def _places(points: Iterable[Breakpoint], tools: int, starts: Sequence[int]) -> Iterator[tuple[int, bool]]:
+    """Yield how many blocks stand before each breakpoint, and whether it is to last an hour."""
+    for point in points:
+        long = point.ttl is not None and snap_ttl(point.ttl, ("5m", "1h")) == "1h"
+        match point.after:
+            case "tools":
+                yield tools, long
+            case "system":
+                yield starts[0], long
+            case "message" if 0 <= point.message < len(starts) - 1:
+                yield starts[point.message + 1], long
+            case _:
+                pass
 
 
-def _marked(blocks: list[bytes], places: Iterable[tuple[int, bool]], losses: _Losses) -> list[bytes]:
-    """Return the blocks with cache markers at the asked places, or before, where a block takes none."""
+def _mark(blocks: list[bytes], places: Iterable[tuple[int, bool]], losses: _Losses) -> list[int]:
+    """Put cache markers at the asked places, or before, where a block takes none. Return which blocks changed."""
     asked: dict[int, bool] = {}
     for end, long in places:
         last = end - 1
@@ -201,12 +204,12 @@ def _marked(blocks: list[bytes], places: Iterable[tuple[int, bool]], losses: _Lo
     most = losses.takes("cache_points", 4)
     if len(asked) > most:
         losses.drop("breakpoint", f": {len(asked)} asked for, the last {most} taken")
-    long = False
-    for index in sorted(asked, reverse=True)[:most]:
+    marked, long = sorted(asked, reverse=True)[:most], False
+    for index in marked:
         long = long or asked[index]  # what lasts longer must stand before what does not
         control = {"type": "ephemeral", **({"ttl": "1h"} if long else {})}
         blocks[index] = b'%s,"cache_control":%s}' % (blocks[index][:-1], encoded(control))
-    return blocks
+    return marked
 
 
 def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:

@@ -52,7 +52,7 @@ class MessageDecoder:
 
     def feed(self, event: str, data: str) -> Iterable[StreamDelta]:
         """Take one event. What is not known is passed over, as is all that follows the end."""
-        if self._ended or data.strip() == "[DONE]":
+        if self._ended or data.strip() in {"", "[DONE]"}:
             return ()
         payload = _loaded(data)
         match payload.get("type") or event:
