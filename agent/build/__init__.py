@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from treadle.agent.build.confine import make_sandbox, spill_folder
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
 from treadle.agent.build.offer import answers_by_tool, make_calls, offer_answer, wanted_of
-from treadle.agent.build.opening import Opened, Opening, WorkspaceError, workspace
+from treadle.agent.build.opening import Answer, Opened, Opening, WorkspaceError, workspace
 from treadle.agent.build.start import beginning, facts, go_on, model_spec, settings_of
 from treadle.agent.config import Config
 from treadle.agent.limits import Limits
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WIRES",
+    "Answer",
     "Opened",
     "Opening",
     "WorkspaceError",
@@ -61,7 +62,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
             by_tool = answers_by_tool(opening, client.info)
             if by_tool:
-                offer_answer(calls.toolbox, opening.output)
+                offer_answer(calls.toolbox, opening.answer.output)
             if new:
                 log.append(beginning(root, session_id, spec, calls.toolbox.snapshot().specs, settings))
             changes = go_on(log, spec, settings, client.info)
@@ -93,7 +94,7 @@ def open_calls(opening: Opening) -> Generator[Calls]:
     with spill_folder(Path(), ephemeral=True) as spill:
         record = Record(SessionLog(None))
         sandbox = make_sandbox(opening, root, spill)
-        yield make_calls(opening, sandbox, record, SpillFolder(spill), opening.config.mode or opening.mode)
+        yield make_calls(opening, sandbox, record, SpillFolder(spill), opening.config.mode or "auto")
 
 
 def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapshots:

@@ -62,7 +62,7 @@ def _ripgrep(path: str, root: str) -> str | None:
 def answers_by_tool(opening: Opening, info: ModelInfo) -> bool:
     """Say whether the answer comes as a call: where no wire format holds the model to a schema, but tools work."""
     native = info.dialect.get("structured", "json_schema") == "json_schema"
-    return opening.output.schema is not None and not native and opening.tools != "none"
+    return opening.answer.output.schema is not None and not native and opening.tools != "none"
 
 
 def offer_answer(toolbox: Toolbox, output: Output) -> None:
@@ -76,12 +76,14 @@ def offer_answer(toolbox: Toolbox, output: Output) -> None:
 def wanted_of(opening: Opening, sandbox: Sandbox, *, by_tool: bool) -> Wanted:
     """Say what must hold before the turn may end as done."""
     checks: list[Check] = []
-    if opening.output.schema is not None and not by_tool:
+    if opening.answer.output.schema is not None and not by_tool:
         from treadle.tools.schema import misfit
 
-        checks.append(fits_schema(opening.output.schema, misfit))
-    if opening.output.json_mode:
+        checks.append(fits_schema(opening.answer.output.schema, misfit))
+    if opening.answer.output.json_mode:
         checks.append(is_json())
-    if opening.verify is not None:
-        checks.append(verified(sandbox, opening.verify))
-    return Wanted(Output() if by_tool else opening.output, tuple(checks), "answer" if by_tool else None)
+    if opening.answer.verify is not None:
+        checks.append(verified(sandbox, opening.answer.verify))
+    return Wanted(
+        Output() if by_tool else opening.answer.output, tuple(checks), "answer" if by_tool else None
+    )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from treadle.agent.config import Config, Folders
-from treadle.agent.events import Mode
 from treadle.agent.messages import UserMessage
 from treadle.agent.permit import Asker, nobody
 from treadle.agent.providers.client import Client
@@ -20,6 +19,15 @@ from treadle.sandbox.contract import Level
 
 class WorkspaceError(Exception):
     """The folder to work on cannot be used. The message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the final message must look like, and what must hold before it counts."""
+
+    output: Output = field(default_factory=Output)
+    verify: str | None = None
+    """A command that must succeed before the turn may end as done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +43,8 @@ class Opening:
     """The file of the session to go on with; None begins a new one."""
     ephemeral: bool = False
     """Keep nothing on disk."""
-    mode: Mode = "auto"
-    """When the config names none."""
     asker: Asker = nobody
-    output: Output = field(default_factory=Output)
-    """What the final message must look like."""
-    verify: str | None = None
-    """A command that must succeed before the turn may end as done."""
+    answer: Answer = Answer()
     instructions: tuple[Instructions, ...] = ()
     """What the workspace tells agents, when the user trusts it."""
     tools: Literal["all", "read", "none"] = "all"

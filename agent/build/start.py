@@ -32,7 +32,7 @@ def settings_of(opening: Opening, log: SessionLog) -> Settings:
     """Return what steps are asked with: of a session that goes on, only what was given just now changes."""
     config = opening.config
     wanted: dict[str, tuple[str, object]] = {
-        "mode": ("mode", config.mode or opening.mode),
+        "mode": ("mode", config.mode or "auto"),
         "effort": ("effort", config.effort),
         "verbosity": ("reply.verbosity", config.reply.verbosity),
         "service_tier": ("reply.service_tier", config.reply.service_tier),

@@ -239,10 +239,18 @@ def debug_tool(name: str, arguments: str, **given: Any) -> int:
 
 def _options(given: dict[str, Any]) -> RunOptions:
     """Take the settings among the options apart from the others."""
-    from treadle.agent.frontends.run import RunOptions
+    from treadle.agent.frontends.run import AnswerOptions, Destination, Past, RunOptions
 
-    own = {name: given.pop(name) for name in RunOptions.__dataclass_fields__ if name in given}
-    return RunOptions(**own, flags={KEYS.get(name, name): value for name, value in given.items()})
+    to, past = Destination(**_taken(Destination, given)), Past(**_taken(Past, given))
+    answer = AnswerOptions(**_taken(AnswerOptions, given))
+    own = _taken(RunOptions, given)
+    return RunOptions(
+        to=to,
+        past=past,
+        answer=answer,
+        **own,
+        flags={KEYS.get(name, name): value for name, value in given.items()},
+    )
 
 
 @cli.group(context_settings=CONTEXT)
@@ -347,3 +355,8 @@ def _schema(file: Path | None) -> dict[str, Any] | None:
         return read_schema(file)
     except BadSchema as error:
         raise click.UsageError(str(error)) from error
+
+
+def _taken(made: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Take out of what was given the fields of one record."""
+    return {name: given.pop(name) for name in made.__dataclass_fields__ if name in given}

@@ -120,7 +120,7 @@ async def _work(task: tasks.Task, copy: Path, env: Mapping[str, str], screen: _S
 
             with opened.session.record.watch(show):
                 ended = await opened.session.prompt(*opened.facts, user(task.prompt))
-            screen.say(f"\n{result.message.strip()}")
+            screen.say(f"\n{result.found.message.strip()}")
             return ended
 
 

@@ -9,16 +9,31 @@ from treadle.agent.events import (
     CallFinished,
     Entry,
     Event,
-    LimitName,
     MessageAdded,
     OutcomeName,
     PermissionResolved,
+    TurnEnded,
 )
 from treadle.agent.frontends.items import usage_object
-from treadle.agent.messages import AssistantMessage, Usage
+from treadle.agent.messages import AssistantMessage
 from treadle.tools.contract import JsonObject
 
 EXIT: dict[OutcomeName, int] = {"done": 0, "usage": 1, "failed": 2, "limit": 3, "denied": 5, "cancelled": 130}
+
+
+NOTHING = TurnEnded(outcome="usage")
+
+
+@dataclass(slots=True)
+class Found:
+    """What was met on the way."""
+
+    message: str = ""
+    """The last thing the model said."""
+    denials: list[JsonObject] = field(default_factory=list[JsonObject])
+    untrusted: list[str] = field(default_factory=list[str])
+    artifacts: list[JsonObject] = field(default_factory=list[JsonObject])
+    logprobs: list[JsonObject] = field(default_factory=list[JsonObject])
 
 
 @dataclass(slots=True)
@@ -29,22 +44,13 @@ class Result:
     exit_code: int = 1
     error: str | None = None
     """One line; None when nothing went wrong."""
-    limit: LimitName | None = None
     session_id: str | None = None
     log_head: str | None = None
-    message: str = ""
-    """The last thing the model said."""
-    steps: int = 0
-    tool_calls: int = 0
-    duration_ms: int = 0
-    usage: Usage = field(default_factory=Usage)
-    cost_usd: float | None = None
-    request_bytes: int = 0
     sandbox: str | None = None
-    denials: list[JsonObject] = field(default_factory=list[JsonObject])
-    untrusted: list[str] = field(default_factory=list[str])
-    artifacts: list[JsonObject] = field(default_factory=list[JsonObject])
-    logprobs: list[JsonObject] = field(default_factory=list[JsonObject])
+    duration_ms: int = 0
+    turn: TurnEnded = NOTHING
+    """What the turn spent; nothing before it has ended."""
+    found: Found = field(default_factory=Found)
 
     def end(self, outcome: OutcomeName, error: str | None = None, exit_code: int | None = None) -> Result:
         """Say how it ended. `exit_code` is the outcome's own when None."""
@@ -54,18 +60,19 @@ class Result:
 
     def see(self, event: Event) -> None:
         """Take note of what a session says."""
+        found = self.found
         match event:
             case Entry(body=MessageAdded(message=AssistantMessage() as message)) if message.state != "failed":
-                self.message = message.text or self.message
-                self.logprobs = [token.model_dump() for token in message.logprobs] or self.logprobs
+                found.message = message.text or found.message
+                found.logprobs = [token.model_dump() for token in message.logprobs] or found.logprobs
             case Entry(
                 body=PermissionResolved(granted=False, tool=tool, access=access, by=by, reason=reason)
             ):
-                self.denials.append({"tool": tool, "access": access, "by": by, "reason": reason})
+                found.denials.append({"tool": tool, "access": access, "by": by, "reason": reason})
             case Entry(body=CallFinished(result=result)):
                 answer = (result.details or {}).get("answer")
-                self.message = self.message if answer is None else json.dumps(answer, ensure_ascii=False)
-                self.artifacts += [artifact.model_dump() for artifact in result.artifacts]
+                found.message = found.message if answer is None else json.dumps(answer, ensure_ascii=False)
+                found.artifacts += [artifact.model_dump() for artifact in result.artifacts]
             case _:
                 pass
 
@@ -77,17 +84,17 @@ class Result:
             "exit_code": self.exit_code,
             "session_id": self.session_id,
             "log_head": self.log_head,
-            "message": self.message,
-            "steps": self.steps,
-            "tool_calls": self.tool_calls,
+            "message": self.found.message,
+            "steps": self.turn.steps,
+            "tool_calls": self.turn.tool_calls,
             "duration_ms": self.duration_ms,
-            "usage": usage_object(self.usage),
-            "cost_usd": self.cost_usd,
-            "request_bytes": self.request_bytes,
+            "usage": usage_object(self.turn.usage),
+            "cost_usd": self.turn.cost_usd,
+            "request_bytes": self.turn.request_bytes,
             "sandbox": self.sandbox,
-            "denials": self.denials,
-            "untrusted": self.untrusted,
-            "artifacts": self.artifacts,
+            "denials": self.found.denials,
+            "untrusted": self.found.untrusted,
+            "artifacts": self.found.artifacts,
         }
-        optional = {"limit": self.limit, "logprobs": self.logprobs or None, "error": self.error}
+        optional = {"limit": self.turn.limit, "logprobs": self.found.logprobs or None, "error": self.error}
         return result | {name: value for name, value in optional.items() if value is not None}

@@ -177,22 +177,22 @@ class TextOutput:
                 pass
 
     def end(self, result: Result) -> None:
-        usage = result.usage
-        cost = "" if result.cost_usd is None else f" · ${result.cost_usd:.4f}"
-        if result.steps:
+        usage = result.turn.usage
+        cost = "" if result.turn.cost_usd is None else f" · ${result.turn.cost_usd:.4f}"
+        if result.turn.steps:
             self._say(
-                f"{result.steps} steps · {result.tool_calls} calls · {result.duration_ms / 1000:.1f} s · "
+                f"{result.turn.steps} steps · {result.turn.tool_calls} calls · {result.duration_ms / 1000:.1f} s · "
                 f"{usage.input_total:,} tokens in ({usage.cache_read:,} cached) · {usage.output:,} out{cost}",
                 "2",
             )
         if result.error is not None:
             self._say(f"treadle: {result.error}", "31")
-        elif result.limit is not None:
-            self._say(f"treadle: stopped at the limit: {result.limit}", "31")
+        elif result.turn.limit is not None:
+            self._say(f"treadle: stopped at the limit: {result.turn.limit}", "31")
         elif result.outcome == "denied":
             self._say("treadle: something was refused; see above", "33")
-        if result.message:
-            emit(result.message.encode("utf-8", "replace").decode())
+        if result.found.message:
+            emit(result.found.message.encode("utf-8", "replace").decode())
 
     def _finished(self, result: ToolResult, seconds: float) -> None:
         call = self._calls.pop(result.call_id, None)

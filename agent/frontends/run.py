@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import anyio
 
-from treadle.agent.build import Opened, Opening, WorkspaceError, open_session, workspace
+from treadle.agent.build import Answer, Opened, Opening, WorkspaceError, open_session, workspace
 from treadle.agent.config import ConfigError, Folders, environment, folders, load
 from treadle.agent.events import Event, TurnEnded
 from treadle.agent.frontends.asking import asker_for
@@ -47,6 +47,42 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """Which session a run goes on with; at most one of the first three is given."""
+
+    resume: str | None = None
+    """Id of a session to go on with, or the beginning of one."""
+    fork: str | None = None
+    """ID[@ENTRY] of a session whose past a new one begins with."""
+    go_on: bool = False
+    """Go on with the newest session of the workspace."""
+    ephemeral: bool = False
+    """Keep nothing on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where what a run says goes."""
+
+    output: Format = "text"
+    last_message: Path | None = None
+    """A file that gets the final message too."""
+    output_dir: Path | None = None
+    """A folder that gets everything, however the run ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOptions:
+    """What the final message must be, and what must hold before it counts."""
+
+    schema: JsonObject | None = None
+    """JSON Schema; None for text."""
+    json_mode: bool = False
+    verify: str | None = None
+    """A command that must succeed before the task is done."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """What `treadle run` was asked for."""
 
@@ -56,21 +92,9 @@ class RunOptions:
     flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings by dotted key; None where a flag was not given."""
     assignments: tuple[str, ...] = ()
-    output: Format = "text"
-    last_message: Path | None = None
-    output_dir: Path | None = None
-    resume: str | None = None
-    """Id of a session to go on with, or the beginning of one."""
-    fork: str | None = None
-    """ID[@ENTRY] of a session whose past a new one begins with."""
-    go_on: bool = False
-    """Go on with the newest session of the workspace."""
-    ephemeral: bool = False
-    schema: JsonObject | None = None
-    """JSON Schema of the final message; None for text."""
-    json_mode: bool = False
-    verify: str | None = None
-    """A command that must succeed before the task is done."""
+    to: Destination = Destination()
+    past: Past = Past()
+    answer: AnswerOptions = AnswerOptions()
     permission_command: str | None = None
     """A program that answers what rules leave open; None asks at the terminal, if there is one."""
     trust: bool = False
@@ -83,10 +107,10 @@ def run_task(options: RunOptions) -> int:
     began = monotonic()
     env = environment()
     result = Result()
-    output = output_for(options.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
+    output = output_for(options.to.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
     try:
-        if options.output_dir is not None:
-            output = folder_output(options.output_dir, output)
+        if options.to.output_dir is not None:
+            output = folder_output(options.to.output_dir, output)
         anyio.run(_run, options, env, output, result)
     except (UsageError, WorkspaceError, ConfigError, NoSuchSession) as error:
         result.end("usage", str(error))
@@ -116,8 +140,8 @@ def folder_output(folder: Path, shown: Output) -> Output:
 
 def _tell(output: Output, options: RunOptions, result: Result) -> int:
     try:
-        if options.last_message is not None:
-            options.last_message.write_text(result.message, encoding="utf-8", errors="replace")
+        if options.to.last_message is not None:
+            options.to.last_message.write_text(result.found.message, encoding="utf-8", errors="replace")
     except OSError as error:
         result.end("failed", _os_error(error))
     try:
@@ -167,12 +191,11 @@ def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> 
         env,
         places,
         resume,
-        options.ephemeral,
+        options.past.ephemeral,
         instructions=instructions,
         tools=options.tools,
         given=_given(options),
-        output=Wanted(options.schema, options.json_mode),
-        verify=options.verify,
+        answer=Answer(Wanted(options.answer.schema, options.answer.json_mode), options.answer.verify),
         asker=asker_for(options.permission_command, str(root), env) or nobody,
     ), prompt
 
@@ -205,16 +228,14 @@ def _is_trusted(root: Path, places: Folders, options: RunOptions, result: Result
         store.trust(root)
     if store.trusts(root):
         return True
-    result.untrusted = [os.path.relpath(file, root) for file in takes_effect(root)]
-    names = ", ".join(result.untrusted)
+    result.found.untrusted = [os.path.relpath(file, root) for file in takes_effect(root)]
+    names = ", ".join(result.found.untrusted)
     complain(f"treadle: this folder is not trusted: ignoring {names}; --trust takes them in")
     return False
 
 
 def _conclude(result: Result, ended: TurnEnded) -> None:
-    result.steps, result.tool_calls = ended.steps, ended.tool_calls
-    result.usage, result.cost_usd, result.request_bytes = ended.usage, ended.cost_usd, ended.request_bytes
-    result.limit = ended.limit
+    result.turn = ended
     code = result.exit_code if ended.outcome == "cancelled" else EXIT[ended.outcome]
     result.end(ended.outcome, ended.error, code)
 
@@ -247,11 +268,11 @@ def _given(options: RunOptions) -> frozenset[str]:
 
 
 def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | None:
-    if options.resume is not None:
-        return find(places.sessions, options.resume)
-    if options.fork is not None:
-        return fork_session(places, options.fork)
-    return newest(places.sessions, root) if options.go_on else None
+    if options.past.resume is not None:
+        return find(places.sessions, options.past.resume)
+    if options.past.fork is not None:
+        return fork_session(places, options.past.fork)
+    return newest(places.sessions, root) if options.past.go_on else None
 
 
 def _check_unfinished(opened: Opened) -> None:
