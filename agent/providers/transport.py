@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
-
-import certifi
-import httpcore
 
 from treadle.agent.providers.contract import (
     HttpCall,
@@ -21,18 +18,19 @@ from treadle.agent.providers.contract import (
     Undecodable,
     Unreachable,
 )
+from treadle.agent.providers.httpx_alone import httpx
 from treadle.tools.contract import Frozen
 
 _ERROR_BYTES = 1 << 20
 _PHASES: tuple[tuple[type[Exception], str], ...] = (
-    (httpcore.ConnectTimeout, "cannot be reached (connect): it did not answer in time"),
-    (httpcore.ConnectError, "cannot be reached (connect)"),
-    (httpcore.ProxyError, "cannot be reached (proxy)"),
-    (httpcore.WriteTimeout, "did not take the request in time (write)"),
-    (httpcore.WriteError, "did not take the request (write)"),
-    (httpcore.ReadTimeout, "sent nothing in time (read)"),
-    (httpcore.ReadError, "broke off without an answer (read)"),
-    (httpcore.RemoteProtocolError, "sent no proper answer (read)"),
+    (httpx.ConnectTimeout, "cannot be reached (connect): it did not answer in time"),
+    (httpx.ConnectError, "cannot be reached (connect)"),
+    (httpx.ProxyError, "cannot be reached (proxy)"),
+    (httpx.WriteTimeout, "did not take the request in time (write)"),
+    (httpx.WriteError, "did not take the request (write)"),
+    (httpx.ReadTimeout, "sent nothing in time (read)"),
+    (httpx.ReadError, "broke off without an answer (read)"),
+    (httpx.RemoteProtocolError, "sent no proper answer (read)"),
 )
 _FAILURES: tuple[type[Exception], ...] = tuple(kind for kind, _ in _PHASES)
 
@@ -59,10 +57,10 @@ class Address:
 class Reply:
     """An answer whose body is still arriving. Header names are in lower case."""
 
-    def __init__(self, response: httpcore.Response, timeouts: Timeouts, max_bytes: int) -> None:
-        self.status = response.status
+    def __init__(self, response: httpx.Response, timeouts: Timeouts, max_bytes: int) -> None:
+        self.status = response.status_code
         self.headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw
         }
         self._response = response
         self._timeouts = timeouts
@@ -74,18 +72,16 @@ class Reply:
         Raises `Unreachable` when it falls silent, `StreamCutShort` when the connection breaks, `Undecodable` when it
         is larger than anything a model says.
         """
-        stream = self._response.stream
-        assert isinstance(stream, AsyncIterable)
         left = self._max_bytes
         try:
-            async for chunk in stream:
+            async for chunk in self._response.aiter_raw():
                 left -= len(chunk)
                 if left < 0:
                     raise Undecodable(
                         f"The reply is larger than {self._max_bytes} bytes.", status=self.status
                     )
                 yield chunk
-        except httpcore.ReadTimeout as error:
+        except httpx.ReadTimeout as error:
             raise Unreachable(
                 f"The reply fell silent for {self._timeouts.idle:g} s.", status=self.status
             ) from error
@@ -112,8 +108,8 @@ class Reply:
 class Transport:
     """One endpoint and the connections kept to it. Nothing is retried or redirected here.
 
-    Sits on httpcore, the engine of httpx: see docs/decisions/0004. Nothing is opened before the first call, and a TLS
-    context is made for `https` only.
+    One `httpx.AsyncClient`, opened with the first call; httpx's own settings from the environment, its cookies,
+    redirects and content encodings are left out: see docs/decisions/0004.
     """
 
     def __init__(
@@ -124,7 +120,7 @@ class Transport:
         self._proxy = address.proxy
         self._timeouts = timeouts or Timeouts()
         self._max_bytes = max_bytes
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._client: httpx.AsyncClient | None = None
 
     @asynccontextmanager
     async def send(self, call: HttpCall) -> AsyncGenerator[Reply]:
@@ -137,59 +133,60 @@ class Transport:
             "read": self._timeouts.first_byte,
             "write": self._timeouts.idle,
         }
-        if self._pool is None:
-            self._pool = self._open()
+        if self._client is None:
+            self._client = self._open()
         try:
-            response = await self._pool.handle_async_request(self._request(call, waits))
+            response = await self._client.send(self._request(call, waits), stream=True)
         except _FAILURES as error:
             raise self._unreachable(error) from error
-        except (UnicodeError, httpcore.LocalProtocolError) as error:
+        except (UnicodeError, httpx.InvalidURL, httpx.LocalProtocolError) as error:
             raise InvalidRequest("The address or a header holds what HTTP cannot carry.") from error
-        waits["read"] = self._timeouts.idle
+        waits["read"] = self._timeouts.idle  # asked for anew with every read
         try:
             yield Reply(response, self._timeouts, self._max_bytes)
         finally:
             await response.aclose()
 
+    def preview(self, call: HttpCall) -> tuple[str, Mapping[str, str], bytes]:
+        """Return the URL, the headers and the body of what `send` would send."""
+        request = self._request(call, {})
+        return str(request.url), dict(request.headers), request.content
+
     async def aclose(self) -> None:
         """Close every connection. The next call opens a new one."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
 
-    def _open(self) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=tls_context() if self._base.scheme == "https" else None,
-            proxy=_proxy(self._proxy) if self._proxy else None,
-            max_connections=None,
-            max_keepalive_connections=None,
+    def _open(self) -> httpx.AsyncClient:
+        # For http:// a context that trusts nobody: to read certificates takes longer than a whole request.
+        secure = tls_context() if self._base.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        transport = httpx.AsyncHTTPTransport(
+            verify=secure,
+            trust_env=False,
+            limits=httpx.Limits(keepalive_expiry=None),
+            proxy=self._proxy,
         )
+        return httpx.AsyncClient(transport=transport, trust_env=False)
 
-    def _request(self, call: HttpCall, waits: dict[str, float]) -> httpcore.Request:
+    def _request(self, call: HttpCall, waits: dict[str, float]) -> httpx.Request:
         if any(ord(char) <= 32 or ord(char) == 127 for char in call.path) or "/../" in f"{call.path}/":
             raise InvalidRequest(f"{call.path!r} is no path to send a request to.")
         base = self._base
         query = "&".join(part for part in (base.query, urlencode(call.query)) if part)
         target = base.path.rstrip("/") + call.path + (f"?{query}" if query else "")
+        target.encode("ascii")  # httpx would escape it; an address is sent as it was given or not at all
         body, kind = (call.body, "application/json") if not call.multipart else _multipart(call)
         headers = {
-            "host": base.netloc.rpartition("@")[2],
             "accept": "text/event-stream" if call.stream else "application/json",
             "accept-encoding": "identity",
             **({"content-type": kind} if body else {}),
             **{name.lower(): value for name, value in self._headers.items()},
             **{name.lower(): value for name, value in call.headers.items()},
         }
-        if call.method != "GET":
-            headers["content-length"] = str(len(body))
-        return httpcore.Request(
+        return httpx.Request(
             call.method,
-            httpcore.URL(
-                scheme=base.scheme.encode(),
-                host=(base.hostname or "").encode("idna" if not (base.hostname or "").isascii() else "ascii"),
-                port=base.port,
-                target=target.encode("ascii"),
-            ),
+            f"{base.scheme}://{base.netloc.rpartition('@')[2]}{target}",
             headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
             content=body,
             extensions={"timeout": waits},
@@ -197,13 +194,13 @@ class Transport:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         words = next(words for kind, words in _PHASES if isinstance(error, kind))
-        detail = f": {error}" if str(error) and not isinstance(error, httpcore.TimeoutException) else ""
+        detail = f": {error}" if str(error) and not isinstance(error, httpx.TimeoutException) else ""
         where = f"{self._base.scheme}://{self._base.netloc.rpartition('@')[2]}"
         return Unreachable(f"{where} {words}{detail}")
 
 
 def tls_context(paths: ssl.DefaultVerifyPaths | None = None) -> ssl.SSLContext:
-    """Return a context that verifies against the system's certificates, or certifi's where there are none.
+    """Return a context that verifies against the system's certificates, or httpx's own where there are none.
 
     A folder of certificates is read one at a time, as they are needed; a bundle takes some 20 ms. So the system's
     bundle is left alone where there is a folder too; one that a variable names is not.
@@ -213,13 +210,9 @@ def tls_context(paths: ssl.DefaultVerifyPaths | None = None) -> ssl.SSLContext:
     folder = paths.capath if paths.capath and any(Path(paths.capath).glob("*.0")) else None
     if named or folder:
         return ssl.create_default_context(cafile=named, capath=folder)
-    return ssl.create_default_context(cafile=paths.cafile or certifi.where())
-
-
-def _proxy(url: str) -> httpcore.Proxy:
-    parts = urlsplit(url)
-    auth = (parts.username, parts.password or "") if parts.username else None
-    return httpcore.Proxy(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", auth=auth)
+    if paths.cafile:
+        return ssl.create_default_context(cafile=paths.cafile)
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _multipart(call: HttpCall) -> tuple[bytes, str]:

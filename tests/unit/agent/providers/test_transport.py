@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,6 +61,7 @@ async def test_a_call_goes_out_as_it_is_with_the_headers_of_its_place() -> None:
             await transport.aclose()
         head, _, body = server.requests[0].partition(b"\r\n\r\n")
         line, *headers = head.decode().split("\r\n")
+        headers = [f"{name.lower()}:{value}" for name, _, value in (one.partition(":") for one in headers)]
         assert (line, body) == ("POST /v1/chat?api-version=v1&alt=s+se HTTP/1.1", b"{}")
         assert sorted(headers) == [
             "accept-encoding: identity",
@@ -239,6 +242,15 @@ async def test_a_server_that_cannot_prove_who_it_is_is_sent_nothing() -> None:
                 pass
         await transport.aclose()
     assert server.requests == []
+
+
+def test_httpx_comes_without_its_command_line_which_stays_there_for_others() -> None:
+    code = (
+        "import sys; from treadle.agent.providers.httpx_alone import httpx; "
+        "assert callable(httpx.main) and not {'rich', 'pygments', 'click'} & sys.modules.keys(); "
+        "import httpx._main; assert httpx._main.main.name == 'main'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def paths(cafile: str, capath: str, usual: str = "/usual.pem") -> ssl.DefaultVerifyPaths:
