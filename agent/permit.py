@@ -78,7 +78,9 @@ async def nobody(call: ToolCall, access: Access, reason: str) -> Allowed | Refus
 class Gate:
     """A permit by the user's rules and the session's mode. What they leave open is asked, one question at a time."""
 
-    def __init__(self, rules: Sequence[Rule], mode: Mode, contained: bool, place: Place, asker: Asker) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], mode: Mode, contained: bool, place: Place, asker: Asker
+    ) -> None:
         self.mode: Mode = mode
         self._rules = tuple(rules)
         self._contained = contained

@@ -7,7 +7,18 @@ from pathlib import Path
 import anyio
 import pytest
 
-from fakes import Cut, FakeTool, Says, ScriptedModel, calls, make_session, memory_sandbox, reading, says, thinks
+from fakes import (
+    Cut,
+    FakeTool,
+    Says,
+    ScriptedModel,
+    calls,
+    make_session,
+    memory_sandbox,
+    reading,
+    says,
+    thinks,
+)
 from treadle.agent.events import CallFinished, CallStarted, Event, MessageAdded, RetryScheduled, TurnEnded
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
@@ -285,7 +296,9 @@ async def test_a_call_beyond_the_limit_is_not_started(tmp_path: Path) -> None:
 
 async def test_time_is_a_limit_of_its_own() -> None:
     with anyio.fail_after(5):
-        ended = await make_session(None, ScriptedModel(Cut("Hm")), limits=Limits(time=0.01)).prompt(user("Go."))
+        ended = await make_session(None, ScriptedModel(Cut("Hm")), limits=Limits(time=0.01)).prompt(
+            user("Go.")
+        )
     assert (ended.outcome, ended.limit) == ("limit", "time")
 
 
@@ -306,7 +319,9 @@ async def test_progress_in_between_is_no_loop() -> None:
     assert ended.outcome == "done"
 
 
-async def test_a_reply_that_breaks_off_is_asked_for_again_and_what_came_stays_in_the_log(tmp_path: Path) -> None:
+async def test_a_reply_that_breaks_off_is_asked_for_again_and_what_came_stays_in_the_log(
+    tmp_path: Path,
+) -> None:
     model = ScriptedModel(Cut("Half", StreamCutShort("cut")), Busy("later"), says("Whole."))
     session = make_session(tmp_path / "s.jsonl", model)
     retries: list[RetryScheduled] = []
@@ -318,7 +333,9 @@ async def test_a_reply_that_breaks_off_is_asked_for_again_and_what_came_stays_in
     with session.record.watch(watch):
         assert (await session.prompt(user("Go."))).outcome == "done"
     assert [retry.attempt for retry in retries] == [1, 2]
-    kept = [entry.body.message for entry in session.record.log.branch() if isinstance(entry.body, MessageAdded)]
+    kept = [
+        entry.body.message for entry in session.record.log.branch() if isinstance(entry.body, MessageAdded)
+    ]
     assert [m.state for m in kept if isinstance(m, AssistantMessage)] == ["failed", "complete"]
     assert model.requests[0].messages == model.requests[2].messages
 
@@ -361,7 +378,9 @@ async def test_a_paused_reply_is_sent_back_as_it_is() -> None:
 
 async def test_an_empty_reply_is_asked_about_once() -> None:
     empty = says("").model_copy(update={"parts": (thinks("Hm."),)})
-    assert (await make_session(None, ScriptedModel(empty, says("Yes."))).prompt(user("Go."))).outcome == "done"
+    assert (
+        await make_session(None, ScriptedModel(empty, says("Yes."))).prompt(user("Go."))
+    ).outcome == "done"
     ended = await make_session(None, ScriptedModel(empty, empty)).prompt(user("Go."))
     assert ended.outcome == "failed"
 
