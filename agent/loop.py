@@ -9,7 +9,16 @@ import anyio
 
 from treadle.agent.checks import Check
 from treadle.agent.context import assemble
-from treadle.agent.events import Keep, LimitName, MessageAdded, OutcomeName, Show, StepStarted, TurnEnded
+from treadle.agent.events import (
+    Keep,
+    LimitName,
+    MessageAdded,
+    Noted,
+    OutcomeName,
+    Show,
+    StepStarted,
+    TurnEnded,
+)
 from treadle.agent.limits import Limits, Meter, Repeats, Spent, reached
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, notice
@@ -106,12 +115,30 @@ class Turn:
         reply = await ask(self._desk.model, request, self._desk.retries, self._keep, self._show)
         message = reply.message
         assert isinstance(message, AssistantMessage)
+        if message.warnings:
+            message = await self._warn(message)
+            reply = reply.model_copy(update={"message": message})
         self._spent = self._spent.reply(message.usage, _cost(message, self._desk.model.info.prices))
         self._request_bytes += reply.request_bytes
         if message.calls:
             return await self._run_calls(message, reply)
         await self._keep(reply)
         return await self._without_calls(message)
+
+    async def _warn(self, message: AssistantMessage) -> AssistantMessage:
+        """Say what was lost, each loss once in a session. Returns the message with those that are new."""
+        said = {
+            warning
+            for earlier in self._log.conversation.messages
+            if isinstance(earlier, AssistantMessage)
+            for warning in earlier.warnings
+        }
+        new = tuple(dict.fromkeys(warning for warning in message.warnings if warning not in said))
+        for warning in new:
+            await self._show(
+                Noted(text=": ".join(part for part in (warning.code, warning.field, warning.detail) if part))
+            )
+        return message.model_copy(update={"warnings": new})
 
     async def _run_calls(self, message: AssistantMessage, reply: MessageAdded) -> TurnEnded | None:
         results = await self._desk.calls.run(message.calls, reply)

@@ -74,7 +74,10 @@ async def _ask_once(model: LanguageModel, request: ModelRequest, keep: Keep, sho
     async with model.stream(request) as stream:
         try:
             await _show_all(stream, show)
-            return MessageAdded(message=stream.message, request_bytes=stream.sent)
+            message = stream.message
+            if stream.warnings:
+                message = message.model_copy(update={"warnings": (*stream.warnings, *message.warnings)})
+            return MessageAdded(message=message, request_bytes=stream.sent)
         except ProviderError:
             await _keep_partial(stream, keep, failed=True)
             raise

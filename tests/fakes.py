@@ -13,7 +13,16 @@ from treadle.agent.events import Prefix, SessionOpened, StreamDelta, TextDelta
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
 from treadle.agent.loop import Desk
-from treadle.agent.messages import AssistantMessage, CallPart, Origin, Part, ReasoningPart, TextPart, Usage
+from treadle.agent.messages import (
+    AssistantMessage,
+    CallPart,
+    Origin,
+    Part,
+    ReasoningPart,
+    TextPart,
+    Usage,
+    Warned,
+)
 from treadle.agent.permit import Allowed, Refused, Unsure
 from treadle.agent.providers.contract import HttpCall, ModelInfo, ModelRequest, ProviderError, ReplyStream
 from treadle.agent.providers.retry import Retries
@@ -81,6 +90,7 @@ class _Reply:
         self._script = script
         self.message = script.message if isinstance(script, Cut) else script
         self.sent = 100
+        self.warnings: tuple[Warned, ...] = ()
 
     @property
     def partial(self) -> AssistantMessage:

@@ -163,6 +163,11 @@ class _Incoming:
         """Bytes of the request's body."""
         return len(self._call.body)
 
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """What could not be sent as asked."""
+        return self._call.warnings
+
     async def __aiter__(self) -> AsyncIterator[Sequence[StreamDelta]]:
         """The deltas. Raises `ProviderError`."""
         chunks = self._chunks()

@@ -215,6 +215,11 @@ class ReplyStream(Protocol):
         """Bytes of the request's body."""
         ...
 
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """What could not be sent as asked."""
+        ...
+
 
 class LanguageModel(Protocol):
     """What the loop drives. A live endpoint, a batch queue and a test script all are one."""
