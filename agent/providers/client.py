@@ -11,7 +11,7 @@ from typing import cast
 import anyio
 
 from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDelta
-from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, RefusalPart, TextPart
+from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, RefusalPart, TextPart, Warned
 from treadle.agent.providers.contract import (
     HttpCall,
     ModelInfo,
