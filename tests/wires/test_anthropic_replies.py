@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, cast
 
 import anthropic
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from wires import anthropic_rows
 from wires.test_anthropic import PLAIN, WHOLE, WIRE, whole
 from wires.test_streams import TRANSCRIPTS, events
@@ -26,9 +29,11 @@ from treadle.agent.providers.contract import (
     ContentBlocked,
     ContextOverflow,
     InvalidRequest,
+    ModelRequest,
     NotFound,
     ProviderError,
     QuotaExhausted,
+    Renderings,
     RequestTooLarge,
     StaleState,
     Undecodable,
@@ -277,3 +282,65 @@ def test_an_error_means_the_same_as_a_reply_in_a_stream_and_under_status_200(
 def test_a_page_from_the_edge_is_an_error_too() -> None:
     error = WIRE.error(413, {}, b"<html><head><title>413 Request Entity Too Large</title></head></html>")
     assert (type(error), str(error)) == (RequestTooLarge, "HTTP 413: 413 Request Entity Too Large")
+
+
+# What nobody would send ------------------------------------------------------------------------------------------
+
+RECORDED: Final = [
+    (event, json.loads(data))
+    for name in (
+        "thinking",
+        "searched_and_cited",
+        "input_in_the_start",
+        "compacted",
+        "refused",
+        "two_message_starts",
+    )
+    for event, data in events([(TRANSCRIPTS / "anthropic" / f"{name}.sse").read_bytes()])
+]
+SHAPES: Final[st.SearchStrategy[Any]] = st.sampled_from([
+    None,
+    True,
+    -1,
+    1.5,
+    "",
+    "x\ud800",
+    [],
+    [None, 1, "x", {}],
+    {},
+    {"type": 1},
+    {"id": []},
+])
+
+
+def bent(value: Any, data: st.DataObject) -> Any:
+    """The value, with one place in it taken by something else."""
+    if not isinstance(value, dict | list) or not value or data.draw(st.booleans()):
+        return data.draw(SHAPES)
+    keys = (
+        list(cast("JsonObject", value)) if isinstance(value, dict) else range(len(cast("list[Any]", value)))
+    )
+    key = data.draw(st.sampled_from(keys))
+    copy: Any = dict(cast("JsonObject", value)) if isinstance(value, dict) else list(cast("list[Any]", value))
+    copy[key] = bent(copy[key], data)
+    return copy
+
+
+@given(st.data())
+def test_events_of_any_shape_are_read_or_refused_and_what_came_can_be_sent(data: st.DataObject) -> None:
+    decoder = WIRE.decoder(PLAIN)
+    for event, payload in data.draw(st.lists(st.sampled_from(RECORDED), max_size=8)):
+        given_payload = bent(payload, data) if data.draw(st.booleans()) else payload
+        with suppress(ProviderError):
+            decoder.feed(event, json.dumps(given_payload))
+    message = decoder.partial()
+    with suppress(ProviderError):
+        message = decoder.finish()
+    assert AssistantMessage.model_validate_json(message.model_dump_json()) == message
+    request = ModelRequest(system=("S",), tools=(), messages=(message,))
+    assert json.loads(WIRE.encode(request, PLAIN, Renderings(), stream=True).body)
+
+
+def test_an_event_that_is_too_deep_is_refused() -> None:
+    with pytest.raises(Undecodable):
+        WIRE.decoder(PLAIN).feed("ping", "[" * 100_000)

@@ -67,6 +67,8 @@ class Block:
     """How many calls stand before it."""
     body: JsonObject
     pieces: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    half: str = ""
+    """The first half of a surrogate pair whose second is still to come."""
     whole: bool = False
 
     def add(self, delta: JsonObject) -> str:
@@ -74,12 +76,15 @@ class Block:
         kind = string(delta.get("type"))
         name = _FIELDS.get(kind)
         if name is not None:
-            text = string(delta.get(name))
+            given = delta.get(name)
+            text = self.half + given if isinstance(given, str) else self.half
+            cut = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
+            text, self.half = clean(text[:cut]), text[cut:]
             self.pieces.setdefault(name, []).append(text)
             return text
         match kind:
             case "citations_delta":
-                self.body["citations"] = [*(self.body.get("citations") or ()), delta.get("citation")]
+                self.body["citations"] = [*json_objects(self.body.get("citations")), delta.get("citation")]
             case "signature_delta":
                 self.body["signature"] = delta.get("signature")
             case _ if self.kind not in _KNOWN:  # of a block that goes back as it came, nothing is lost
@@ -105,7 +110,7 @@ class Block:
         body = dict(self.body)
         for name in ("text", "thinking"):
             if name in body or name in self.pieces:
-                body[name] = clean(string(body.get(name)) + "".join(self.pieces.get(name, ())))
+                body[name] = string(body.get(name)) + "".join(self.pieces.get(name, ()))
         return body | {"input": None} if self.written() is not None else body
 
     def delta(self, arguments: str) -> CallDelta:
@@ -174,7 +179,7 @@ def _parts(block: Block) -> list[Part]:
     parts: list[Part]
     match block.kind:
         case "text":
-            cited = (json_object(item) for item in body.get("citations") or ())
+            cited = json_objects(body.get("citations"))
             parts = [TextPart(text=string(body.get("text")), raw=raw), *map(_citation, cited)]
         case "thinking":
             parts = _thinking(block, body, raw)
@@ -239,7 +244,7 @@ def hosted_content(body: JsonObject) -> tuple[tuple[Content, ...], bool]:
             found.append(Resource(uri=string(held["url"]), text=string(held.get("title")) or None))
         texts = (string(held.get(key)) for key in ("text", "stdout", "stderr"))
         found += [Text(text=text) for text in (item if isinstance(item, str) else "", *texts) if text]
-        names = (string(json_object(ref).get("tool_name")) for ref in held.get("tool_references") or ())
+        names = (string(ref.get("tool_name")) for ref in json_objects(held.get("tool_references")))
         found += [ToolRef(name=name) for name in names]
     return tuple(found), failed
 
@@ -247,11 +252,11 @@ def hosted_content(body: JsonObject) -> tuple[tuple[Content, ...], bool]:
 def _notes(about: JsonObject) -> list[Warned]:
     notes = [
         Warned(
-            code=string(json_object(change).get("type")),
-            field=string(json_object(change).get("path")),
-            detail=string(json_object(change).get("reason")),
+            code=string(change.get("type")),
+            field=string(change.get("path")),
+            detail=string(change.get("reason")),
         )
-        for change in about.get("input_transformations") or ()
+        for change in json_objects(about.get("input_transformations"))
     ]
     details = json_object(about.get("stop_details"))
     if details:
@@ -262,7 +267,7 @@ def _notes(about: JsonObject) -> list[Warned]:
 
 def _usage(counts: JsonObject) -> Usage:
     """Return the counts. What ran beside the totals, a compaction say, is added: it is paid for."""
-    beside = (json_object(item) for item in counts.get("iterations") or ())
+    beside = json_objects(counts.get("iterations"))
     return sum((_counted(item) for item in beside if item.get("type") in _BESIDE), start=_counted(counts))
 
 
@@ -283,8 +288,13 @@ def json_object(value: Any) -> JsonObject:
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
+def json_objects(value: Any) -> list[JsonObject]:
+    """Return the objects of a list; none where it is no list."""
+    return [json_object(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []
+
+
 def string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return clean(value) if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> int:

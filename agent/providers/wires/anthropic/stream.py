@@ -180,7 +180,7 @@ class MessageDecoder:
     def _call_id(self, block: Block) -> str:
         """Return an id that can be sent back, and that no other call of the reply has."""
         told = string(block.body.get("id"))
-        taken = {other.body.get("id") for other in self._blocks}
+        taken = {string(other.body.get("id")) for other in self._blocks}
         if told and told not in taken:
             return call_id(told)
         return derived_id(told, dumps(self._message), block.index, prefix="toolu_")
@@ -217,7 +217,7 @@ def _failure_within(payload: JsonObject) -> ProviderError:
 def _loaded(data: str) -> JsonObject:
     try:
         payload = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Undecodable(f"an event is no JSON: {error}") from error
     if not isinstance(payload, dict):
         raise Undecodable("an event is no JSON object")
