@@ -106,8 +106,10 @@ class Turn:
 
     async def _step(self) -> TurnEnded | None:
         """Take one step. None when the turn goes on."""
-        while self._inbox:
-            await self._keep(MessageAdded(message=self._inbox.popleft()))
+        if self._inbox:
+            said = [MessageAdded(message=message) for message in self._inbox]
+            self._inbox.clear()
+            await self._keep(*said)  # with one write: a prompt and what goes before it are lost together or not at all
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))

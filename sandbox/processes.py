@@ -26,7 +26,7 @@ from treadle.sandbox.syscalls import adopt_orphans
 _CHUNK = 1 << 16
 _SETTLE = 0.1
 """Seconds that output is still awaited from others after the leader ended."""
-_LEAVE_GRACE = 1.0
+_LEAVE_GRACE = 0.7
 _LONGEST_PAUSE = 0.02
 _KILL_ROUNDS, _KILL_PAUSE = 200, 0.005
 _GUARD = (
