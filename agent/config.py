@@ -13,10 +13,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from treadle.agent.events import Effort, Mode, Sampling
-from treadle.agent.providers.catalogue import ModelSettings
+from treadle.agent.providers.catalogue import ModelSettings, PriceSettings
 from treadle.agent.providers.retry import Retries
 from treadle.agent.providers.transport import Timeouts
 from treadle.agent.providers.vendors import ProviderSettings
+from treadle.sandbox.rules import parse_rule
 from treadle.tools.contract import Frozen, JsonObject, as_object
 
 
@@ -107,7 +108,7 @@ def load(
 ) -> Config:
     """Join the user's file, the project's, `TREADLE_*` variables, `-c KEY=VALUE` assignments and flags; later ones win.
 
-    `flags` are by dotted key; None means that a flag was not given. `project` is the config file of a workspace that
+    Rules add up: a later `deny` takes none of the earlier ones away. `flags` are by dotted key; None means that a flag was not given. `project` is the config file of a workspace that
     the user trusts; None when there is none. Raises `ConfigError`.
     """
     file = folders(env).config / "config.toml"
@@ -123,7 +124,13 @@ def load(
     for key, value in flags.items():
         if value is not None and value != ():
             _put(settings, key, value)
-    return _check(settings, "settings")
+    config = _check(settings, "settings")
+    for rule in (*config.allow, *config.deny):
+        try:
+            parse_rule(rule, "deny")
+        except ValueError as error:
+            raise ConfigError(f"settings: {error}") from error
+    return config
 
 
 def _read(file: Path) -> JsonObject:
@@ -153,14 +160,21 @@ _USERS_OWN = {"providers", "models", "sandbox"}
 
 def _join(settings: JsonObject, more: JsonObject) -> None:
     for key, value in more.items():
-        old, new = as_object(settings.get(key)), as_object(value)
-        if old is not None and new is not None:
-            _join(old, new)
-            settings[key] = old
-        elif isinstance(value, list) and key in settings:
-            settings[key] = [*settings[key], *value]
-        else:
-            settings[key] = value
+        _set(settings, key, value)
+
+
+def _set(settings: JsonObject, key: str, value: Any) -> None:
+    old = settings.get(key)
+    table, more = as_object(old), as_object(value)
+    if table is not None and more is not None:
+        _join(table, more)
+        value = table
+    elif key in _RULES and isinstance(old, list | tuple) and isinstance(value, list | tuple):
+        value = [*old, *value]
+    settings[key] = value
+
+
+_RULES = {"allow", "deny"}
 
 
 def _from_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
@@ -177,7 +191,7 @@ def _parse_assignment(assignment: str) -> tuple[str, Any]:
     key, separator, text = assignment.partition("=")
     if not separator or not key.strip():
         raise ConfigError(f"-c {assignment}: write it as KEY=VALUE, as in -c limits.steps=20")
-    return key.strip(), _value(text)
+    return key.strip(), _value(text.strip())
 
 
 def _value(text: str) -> Any:
@@ -191,7 +205,7 @@ def _value(text: str) -> Any:
 def _put(settings: JsonObject, key: str, value: Any) -> None:
     name, dot, rest = key.partition(".")
     if not dot:
-        settings[name] = value
+        _set(settings, name, value)
         return
     table = as_object(settings.get(name, {}))
     if table is None:
@@ -204,7 +218,9 @@ def _check(settings: JsonObject, where: str) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        unknown = (one for one in errors if one["type"] == "extra_forbidden")
+        first = next(unknown, errors[0])  # a misspelt key is also one that is missing
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{where}: unknown key {key!r}{_nearest(first['loc'])}") from error
@@ -231,4 +247,5 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "sampling": Sampling,
     "providers": ProviderSettings,
     "models": ModelSettings,
+    "price": PriceSettings,
 }
