@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -59,12 +59,19 @@ def load(path: Path) -> Loaded:
             entry = Entry.model_validate_json(line)
         except ValidationError as error:
             raise LogDamaged(_damage(path, number, line)) from error
-        if (known.get(entry.parent) if entry.parent else None) != entry.prev:
+        if not _follows(entry, known):
             raise LogDamaged(f"{path}: line {number} does not follow the line that it names as its parent")
         hashes.append(sha256(line).hexdigest())
         known[entry.id] = hashes[-1]
         entries.append(entry)
     return Loaded(tuple(entries), tuple(hashes), good, data[good:])
+
+
+def _follows(entry: Entry, known: Mapping[str, str]) -> bool:
+    """Say whether an entry is a new one and names a line before it, with that line's hash."""
+    if entry.id in known or (entry.parent is not None and entry.parent not in known):
+        return False
+    return entry.prev == (None if entry.parent is None else known[entry.parent])
 
 
 def _damage(path: Path, number: int, line: bytes) -> str:
