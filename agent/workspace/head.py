@@ -37,7 +37,7 @@ def _git_folder(folder: Path) -> Path | None:
     link = root / ".git"
     if link.is_dir():
         return link
-    return (root / _text(link).removeprefix("gitdir: ")).resolve()
+    return root / _text(link).removeprefix("gitdir: ")
 
 
 def _packed(packed: str, name: str) -> str | None:
@@ -49,7 +49,8 @@ def _packed(packed: str, name: str) -> str | None:
 
 
 def _text(file: Path) -> str:
+    """Return a file's text, without trust in what a repository may put in its place: a pipe, a device, a loop."""
     try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    except (OSError, ValueError):
         return ""
