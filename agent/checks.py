@@ -35,12 +35,16 @@ def fits_schema(schema: JsonObject, misfit: Callable[[Any, JsonObject], str]) ->
 
     async def judge(message: str) -> str | None:
         try:
-            wrong = misfit(json.loads(message), schema)
-        except ValueError as error:
+            wrong = misfit(json.loads(message, parse_constant=_no_constant), schema)
+        except (ValueError, RecursionError) as error:
             wrong = f"it is not JSON: {error}"
         return load("notices/schema", wrong=wrong) if wrong else None
 
     return Check(judge, "the final message does not fit the output schema")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def is_json() -> Check:
