@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from tempfile import TemporaryFile
 
 import anyio
 
@@ -55,16 +56,19 @@ class TerminalAsker:
 
 
 async def _line(prompt: str) -> str:
-    """Read a line from the terminal without blocking anything else. Empty at its end."""
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
+    """Read a line from the terminal without blocking anything else. Empty at its end, and when it is gone."""
     read = bytearray()
-    while not read.endswith(b"\n"):
-        await anyio.wait_readable(0)
-        data = os.read(0, 4096)
-        if not data:
-            break
-        read += data
+    try:
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+        while not read.endswith(b"\n"):
+            await anyio.wait_readable(0)
+            data = os.read(0, 4096)
+            if not data:
+                return ""
+            read += data
+    except OSError:
+        return ""
     return read.decode("utf-8", "replace")
 
 
@@ -74,10 +78,11 @@ class CommandAsker:
     What it prints is the reason. `{"decision": "allow" | "deny", "reason": "…"}` on its standard output decides too.
     """
 
-    def __init__(self, command: str, folder: str, env: Mapping[str, str]) -> None:
+    def __init__(self, command: str, folder: str, env: Mapping[str, str], patience: float = PATIENCE) -> None:
         self._command = command
         self._folder = folder
         self._env = env
+        self._patience = patience
 
     async def __call__(self, call: ToolCall, access: Access, reason: str) -> Allowed | Refused:
         question = {
@@ -88,17 +93,20 @@ class CommandAsker:
             "reason": reason,
         }
         try:
-            with anyio.fail_after(PATIENCE):
+            # From a file, so that a program that does not read the question is no error.
+            with TemporaryFile() as asked, anyio.fail_after(self._patience):
+                asked.write(json.dumps(question).encode())
+                asked.seek(0)
                 done = await anyio.run_process(
                     ["/bin/sh", "-c", self._command],
-                    input=json.dumps(question).encode("utf-8", "replace"),
+                    stdin=asked,
                     check=False,
                     cwd=self._folder,
                     env=self._env,
                     stderr=subprocess.PIPE,
                 )
         except TimeoutError:
-            return Refused("command", f"The permission command did not answer within {PATIENCE:g} s.")
+            return Refused("command", f"The permission command did not answer within {self._patience:g} s.")
         except OSError as error:
             return Refused("command", f"The permission command cannot be run: {error.strerror}.")
         return _answer(done.returncode, done.stdout, done.stderr)
@@ -108,7 +116,7 @@ def _answer(code: int, output: bytes, errors: bytes) -> Allowed | Refused:
     said = output.decode("utf-8", "replace").strip()
     try:
         answer = as_object(json.loads(said)) or {}
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = {"reason": said}
     reason = str(answer.get("reason") or errors.decode("utf-8", "replace").strip())[:2000]
     if code == 0 and answer.get("decision", "allow") == "allow":
