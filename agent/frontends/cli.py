@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +22,34 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def main() -> None:
     """Run the command line and exit. Bad usage is exit code 1; click's own is 2."""
-    code = _main(sys.argv[1:])
-    sys.exit(code)
+    _fill_standard_streams()
+    _keep_line_breaks(cli)
+    sys.exit(_main(sys.argv[1:]))
+
+
+def _keep_line_breaks(command: click.Command) -> None:
+    """Turn what a raw docstring says into what click reads: a backspace keeps a paragraph's lines."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_line_breaks(inner)
+
+
+def _fill_standard_streams() -> None:
+    """Point standard streams that were closed nowhere, so that no file of ours takes their numbers."""
+    number = os.open(os.devnull, os.O_RDWR)
+    while number <= 2:
+        os.set_inheritable(number, True)
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
 
 
 def _main(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="treadle", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 1
     except click.UsageError as error:
         _bad_usage(arguments, error)
         return 1
@@ -43,19 +64,27 @@ def _bad_usage(arguments: list[str], error: click.UsageError) -> None:
     hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
     message = " ".join(error.format_message().split())
     click.echo(f"treadle: {message}{hint}", err=True)
-    if arguments[:1] == ["run"] and _wants_json(arguments):
-        from treadle.agent.frontends.outcome import Result
+    if arguments[:1] != ["run"]:
+        return
+    from treadle.agent.frontends.outcome import Result
 
-        click.echo(json.dumps(Result().end("usage", message).as_object()))
+    result = Result().end("usage", message)
+    if _value_of("--output", arguments) in {"json", "stream-json"}:
+        click.echo(json.dumps(result.as_object()))
+    if folder := _value_of("--output-dir", arguments):
+        from treadle.agent.frontends.folder import leave_result
+
+        leave_result(Path(folder), result)
 
 
-def _wants_json(arguments: list[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    formats = ("json", "stream-json")
-    return any(
-        (name == "--output" and value in formats) or name in {f"--output={kind}" for kind in formats}
-        for name, value in pairs
-    )
+def _value_of(option: str, arguments: list[str]) -> str:
+    """Find an option in a command line that could not be parsed; empty when it is not there."""
+    for name, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if name == option:
+            return value
+        if name.startswith(f"{option}="):
+            return name.partition("=")[2]
+    return ""
 
 
 @click.group(context_settings=CONTEXT, invoke_without_command=False)

@@ -93,3 +93,23 @@ class FolderOutput:
     def _write(self, line: str) -> None:
         self._events.write(line + "\n")
         self._events.flush()
+
+
+def leave_result(folder: Path, result: Result) -> None:
+    """Leave the result of a run that did not begin, as a line of events too."""
+    try:
+        kept = FolderOutput(folder, _Unseen())
+    except OSError as error:
+        complain(f"treadle: --output-dir {folder}: cannot be written: {error.strerror or error}")
+        return
+    kept.end(result)
+
+
+class _Unseen:
+    """An output that shows nothing."""
+
+    def begin(self, session: Session, root: Path) -> None: ...
+
+    def show(self, event: Event) -> None: ...
+
+    def end(self, result: Result) -> None: ...

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol, TextIO, TypeAlias
+from typing import Literal, Protocol, TextIO, TypeAlias, cast
 
 from treadle.agent.events import (
     CallFinished,
@@ -95,6 +95,13 @@ def complain(text: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def first_of(failures: ExceptionGroup[Exception]) -> Exception:
+    """Return what really went wrong, from within any number of task groups."""
+    first = failures.exceptions[0]
+    # The parameter of an inner group is lost to isinstance.
+    return first_of(cast("ExceptionGroup[Exception]", first)) if isinstance(first, ExceptionGroup) else first
 
 
 def as_line(value: JsonObject) -> str:

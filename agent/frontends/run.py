@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import sys
 import traceback
 from collections.abc import Mapping
@@ -22,7 +21,16 @@ from treadle.agent.events import Event, TurnEnded
 from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.folder import FolderOutput
 from treadle.agent.frontends.outcome import EXIT, Result
-from treadle.agent.frontends.outputs import Format, Output, OutputClosed, complain, output_for, wants_color
+from treadle.agent.frontends.outputs import (
+    Format,
+    Output,
+    OutputClosed,
+    complain,
+    first_of,
+    output_for,
+    wants_color,
+)
+from treadle.agent.frontends.prompt import UsageError, read_prompt
 from treadle.agent.frontends.sessions import fork_session
 from treadle.agent.log import LogError
 from treadle.agent.messages import AssistantMessage, user
@@ -33,17 +41,11 @@ from treadle.agent.session import Session
 from treadle.agent.sessions import NoSuchSession, find, newest
 from treadle.agent.workspace.instructions import instruction_files, read_instructions
 from treadle.agent.workspace.trust import PROJECT_CONFIG, TrustStore, takes_effect
-from treadle.sandbox.contract import SandboxError
+from treadle.sandbox.contract import SandboxError, SandboxUnavailable
 from treadle.tools.contract import JsonObject
 
-MOST_PROMPT = 10 * 1024 * 1024
-"""Bytes of a prompt. More than any model reads at once; a larger text belongs into a file of the workspace."""
 SECOND_SIGNAL = 2.0
 """Seconds within which a second signal ends the process at once."""
-
-
-class UsageError(Exception):
-    """What was asked for makes no sense. The message is one line: what, where, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +111,16 @@ def run_task(options: RunOptions) -> int:
     result = Result()
     output = output_for(options.to.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
     try:
-        if options.to.output_dir is not None:
-            output = folder_output(options.to.output_dir, output)
+        output = _try_to_write(options.to, output)
         anyio.run(_run, options, env, output, result)
-    except (UsageError, WorkspaceError, ConfigError, NoSuchSession) as error:
-        result.end("usage", str(error))
-    except ProviderError as error:  # while the session was put together: a name, a key, an address
-        result.end("usage", str(error))
+    except (UsageError, WorkspaceError, ConfigError, NoSuchSession, ProviderError) as error:
+        result.end("usage", str(error))  # a `ProviderError` here is about a name, a key or an address
+    except SandboxUnavailable as error:
+        result.end("failed", f"{error} --sandbox none runs commands without any.")
     except (SandboxError, LogError) as error:
         result.end("failed", str(error))
     except OSError as error:
-        result.end("failed", _os_error(error))
+        result.end("failed", _os_error(error, folders(env)))
     except OutputClosed:
         result.end("failed", "standard output was closed; the session is saved")
     except KeyboardInterrupt:
@@ -130,12 +131,16 @@ def run_task(options: RunOptions) -> int:
     return _tell(output, options, result)
 
 
-def folder_output(folder: Path, shown: Output) -> Output:
-    """Return an output that leaves everything in a folder too. Raises `UsageError`."""
+def _try_to_write(to: Destination, shown: Output) -> Output:
+    """Find out before anything runs whether files can be written, and return where events go. Raises `UsageError`."""
+    option = f"-o {to.last_message}"
     try:
-        return FolderOutput(folder, shown)
+        if to.last_message is not None:
+            to.last_message.open("a", encoding="utf-8").close()
+        option = f"--output-dir {to.output_dir}"
+        return FolderOutput(to.output_dir, shown) if to.output_dir is not None else shown
     except OSError as error:
-        raise UsageError(f"--output-dir {folder}: cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"{option}: cannot be written: {error.strerror or error}") from error
 
 
 def _tell(output: Output, options: RunOptions, result: Result) -> int:
@@ -143,7 +148,8 @@ def _tell(output: Output, options: RunOptions, result: Result) -> int:
         if options.to.last_message is not None:
             options.to.last_message.write_text(result.found.message, encoding="utf-8", errors="replace")
     except OSError as error:
-        result.end("failed", _os_error(error))
+        if result.outcome == "done":
+            result.end("failed", f"-o {options.to.last_message}: {error.strerror or error}")
     try:
         output.end(result)
     except OutputClosed:
@@ -153,10 +159,11 @@ def _tell(output: Output, options: RunOptions, result: Result) -> int:
     return result.exit_code
 
 
-def _os_error(error: OSError) -> str:
+def _os_error(error: OSError, places: Folders) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    text = f"{where}{error.strerror or error}"
-    return f"{text}; --ephemeral runs without keeping a session" if error.errno in {13, 30} else text
+    ours = str(error.filename).startswith(str(places.state))
+    hint = "; set XDG_STATE_HOME to a folder that can be written, or keep no session with --ephemeral"
+    return f"{where}{error.strerror or error}" + (hint if ours else "")
 
 
 def _fault(error: Exception, where: Folders) -> str:
@@ -243,10 +250,13 @@ def _conclude(result: Result, ended: TurnEnded) -> None:
 async def _until_signal(session: Session, messages: tuple[Any, ...], result: Result) -> TurnEnded:
     """Prompt the session. The first signal cancels the turn, a second one soon after ends the process."""
     ended: TurnEnded | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(_heed_signals, session, result)
-        ended = await session.prompt(*messages)
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_heed_signals, session, result)
+            ended = await session.prompt(*messages)
+            group.cancel_scope.cancel()
+    except ExceptionGroup as failures:
+        raise first_of(failures) from None
     assert ended is not None
     return ended
 
@@ -281,49 +291,3 @@ def _check_unfinished(opened: Opened) -> None:
     last = messages[-1] if messages else None
     if last is None or (isinstance(last, AssistantMessage) and last.state == "complete"):
         raise UsageError("this session has nothing left to do: give a prompt")
-
-
-def read_prompt(given: str | None, *, optional: bool = False) -> str | None:
-    """Return the prompt from the argument, from standard input, or both. Raises `UsageError`."""
-    piped = _read_stdin() if given in {None, "-"} or _has_input() else ""
-    prompt = "" if given in {None, "-"} else given or ""
-    if piped.strip():
-        prompt = f"{prompt}\n\n<stdin>\n{piped}\n</stdin>" if prompt else piped
-    if not prompt.strip():
-        if optional:
-            return None
-        raise UsageError('the prompt is empty: give one, as in treadle run "fix the failing test"')
-    if len(prompt) > MOST_PROMPT:
-        raise UsageError(
-            f"the prompt is {len(prompt):,} characters, more than {MOST_PROMPT:,}: "
-            "put the text into a file of the workspace and name it"
-        )
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError("the prompt is not valid UTF-8") from error
-    return prompt
-
-
-def _has_input() -> bool:
-    """Say whether something was piped in. A terminal, a closed input and /dev/null are nothing."""
-    if sys.stdin is None:
-        return False
-    try:
-        mode = os.fstat(0).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
-
-
-def _read_stdin() -> str:
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-        return ""
-    try:
-        data = sys.stdin.buffer.read(4 * MOST_PROMPT)
-    except (OSError, ValueError):
-        return ""
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is not valid UTF-8 (byte {error.start})") from error

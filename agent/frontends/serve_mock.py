@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from treadle.agent.frontends.outputs import OutputClosed, complain, emit
+from treadle.agent.frontends.outputs import OutputClosed, complain, emit, first_of
 from treadle.agent.mock.script import ScriptError
 from treadle.agent.mock.server import run
 
@@ -17,11 +17,15 @@ def serve_mock(script: Path | None, port: int, record: Path | None) -> int:
     """Serve until a signal comes. Returns the exit code."""
     try:
         anyio.run(partial(_serve, script, port, record))
-    except (ScriptError, OSError) as error:
-        complain(f"treadle: {error}")
-        return 1
-    except OutputClosed:
-        return 2
+    except ExceptionGroup as failures:
+        match first_of(failures):
+            case ScriptError() | OSError() as error:
+                complain(f"treadle: {error}")
+                return 1
+            case OutputClosed():
+                return 2
+            case error:
+                raise error from None
     return 0
 
 
