@@ -42,7 +42,9 @@ HOSTED_ITEMS = (
 )
 
 _STATUS: Mapping[str, Check] = {"status": c.nullable(c.one_of("in_progress", "completed", "incomplete"))}
-_BREAKPOINT: Mapping[str, Check] = {"prompt_cache_breakpoint": c.record({"mode": c.one_of("explicit")})}
+_BREAKPOINT: Mapping[str, Check] = {
+    "prompt_cache_breakpoint": c.record({"mode": c.one_of("explicit")}, {"ttl": c.one_of("30m", "12h")})
+}
 
 
 def _id(prefix: str) -> Mapping[str, Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from treadle.agent.mock.responses_items import seal
 from treadle.agent.providers import dialects
 from treadle.agent.providers.contract import Dialect, ModelInfo
 from treadle.tools.contract import JsonObject
@@ -89,7 +90,11 @@ def text(said: str, *annotations: JsonObject, **more: Any) -> JsonObject:
     }
 
 
-def thinks(key: str, *summary: str, sealed: str | None = "gAAAA", **more: Any) -> JsonObject:
+SEALED: Final = seal("Hm.")
+"""Encrypted reasoning that the mock provider takes back."""
+
+
+def thinks(key: str, *summary: str, sealed: str | None = SEALED, **more: Any) -> JsonObject:
     told = [{"type": "summary_text", "text": said} for said in summary]
     return {"id": key, "type": "reasoning", "encrypted_content": sealed, "summary": told, **more}
 
@@ -237,7 +242,7 @@ REPLIES: Final[dict[str, dict[str, JsonObject]]] = {
         ),
         "reasoning_last": whole(thinks("rs_1"), says(text("So."), phase="final_answer"), thinks("rs_2")),
         "no_summary": whole(
-            {"id": "rs_1", "type": "reasoning", "encrypted_content": "gAAAA"}, says(text("So."))
+            {"id": "rs_1", "type": "reasoning", "encrypted_content": SEALED}, says(text("So."))
         ),
         "refusal": whole(says({"type": "refusal", "refusal": "I will not."})),
         "cited": whole(says(text("See", _URL), text(" here.", _FILE), {"type": "mystery", "x": 1})),

@@ -122,7 +122,7 @@ def _render(message: Message, model: ModelInfo, called: dict[str, bool]) -> Rend
             segments = list(_returned(message.parts, notes))
         case AssistantMessage():
             segments = [encoded(item) for item in _rebuilt(message, model, notes)]
-        case ToolMessage():
+        case _:
             segments = [
                 encoded(_result(result, model, notes, free=called[result.call_id]))
                 for result in message.results

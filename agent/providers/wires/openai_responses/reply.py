@@ -176,10 +176,12 @@ def _kept(item: JsonObject) -> JsonObject:
 
 
 def _message(item: JsonObject, raw: str) -> Iterator[Part]:
-    """Yield a part for each piece of content. The first one holds the item, for it goes back as one."""
+    """Yield a part for each piece of content. The first one holds the item, for it goes back as one.
+
+    Of a message without content nothing is left: the API refuses it.
+    """
     phase = as_text(item.get("phase")) or None
-    pieces = list(objects(item.get("content"))) or [{"type": "output_text", "text": ""}]
-    for piece in pieces:
+    for piece in objects(item.get("content")):
         match as_text(piece.get("type")):
             case "output_text" | "text":
                 yield TextPart(text=as_text(piece.get("text")), phase=phase, raw=raw)
