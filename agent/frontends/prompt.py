@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import sys
 
+from treadle.agent.frontends.outputs import complain
+
 MOST_PROMPT = 10 * 1024 * 1024
 """Bytes of a prompt. More than any model reads at once; a larger text belongs into a file of the workspace."""
+
+SILENCE = 2.0
+"""Seconds after which a run says that it waits for standard input."""
 
 
 class UsageError(Exception):
@@ -16,6 +22,8 @@ class UsageError(Exception):
 
 def read_prompt(given: str | None, *, optional: bool = False) -> str | None:
     """Return the prompt from the argument, from standard input, or both. Raises `UsageError`."""
+    if given not in {None, "-"} and _has_input() and not select.select([0], [], [], SILENCE)[0]:
+        complain("treadle: reading standard input until it is closed; `< /dev/null` gives none")
     piped = _read_stdin() if given in {None, "-"} or _has_input() else ""
     prompt = "" if given in {None, "-"} else given or ""
     if piped.strip():

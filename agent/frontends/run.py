@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -20,7 +19,8 @@ from treadle.agent.config import ConfigError, Folders, environment, folders, loa
 from treadle.agent.events import Event, TurnEnded
 from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.folder import FolderOutput
-from treadle.agent.frontends.outcome import EXIT, Result
+from treadle.agent.frontends.interrupts import Interrupts
+from treadle.agent.frontends.outcome import Result
 from treadle.agent.frontends.outputs import (
     Format,
     Output,
@@ -33,7 +33,7 @@ from treadle.agent.frontends.outputs import (
 from treadle.agent.frontends.prompt import UsageError, read_prompt
 from treadle.agent.frontends.sessions import fork_session
 from treadle.agent.log import LogError
-from treadle.agent.messages import AssistantMessage, user
+from treadle.agent.messages import AssistantMessage, UserMessage, user
 from treadle.agent.permit import nobody
 from treadle.agent.providers.contract import Output as Wanted
 from treadle.agent.providers.contract import ProviderError
@@ -44,8 +44,7 @@ from treadle.agent.workspace.trust import PROJECT_CONFIG, TrustStore, takes_effe
 from treadle.sandbox.contract import SandboxError, SandboxUnavailable
 from treadle.tools.contract import JsonObject
 
-SECOND_SIGNAL = 2.0
-"""Seconds within which a second signal ends the process at once."""
+UNREAD = "standard output was closed; the session is saved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +105,18 @@ class RunOptions:
 
 def run_task(options: RunOptions) -> int:
     """Run one task and return the exit code. Whatever happens, the result is told."""
+    with Interrupts() as interrupts:
+        return _run_task(options, interrupts)
+
+
+def _run_task(options: RunOptions, interrupts: Interrupts) -> int:
     began = monotonic()
     env = environment()
     result = Result()
     output = output_for(options.to.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
     try:
         output = _try_to_write(options.to, output)
-        anyio.run(_run, options, env, output, result)
+        anyio.run(_run, options, env, output, result, interrupts)
     except (UsageError, WorkspaceError, ConfigError, NoSuchSession, ProviderError) as error:
         result.end("usage", str(error))  # a `ProviderError` here is about a name, a key or an address
     except SandboxUnavailable as error:
@@ -122,11 +126,12 @@ def run_task(options: RunOptions) -> int:
     except OSError as error:
         result.end("failed", _os_error(error, folders(env)))
     except OutputClosed:
-        result.end("failed", "standard output was closed; the session is saved")
+        result.end("failed", UNREAD)
     except KeyboardInterrupt:
-        result.end("cancelled")
+        result.end("cancelled", exit_code=interrupts.code)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours must not hide the outcome
         result.end("failed", _fault(error, folders(env)))
+    interrupts.phase = "ending"
     result.duration_ms = round((monotonic() - began) * 1000)
     return _tell(output, options, result)
 
@@ -207,7 +212,9 @@ def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> 
     ), prompt
 
 
-async def _run(options: RunOptions, env: Mapping[str, str], output: Output, result: Result) -> None:
+async def _run(
+    options: RunOptions, env: Mapping[str, str], output: Output, result: Result, interrupts: Interrupts
+) -> None:
     opening, prompt = opening_for(options, env, result)
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
@@ -219,13 +226,17 @@ async def _run(options: RunOptions, env: Mapping[str, str], output: Output, resu
 
         async def show(event: Event) -> None:
             result.see(event)
-            output.show(event)
+            try:
+                output.show(event)
+            except OutputClosed:
+                interrupts.unread = True
+                opened.session.cancel()
 
         messages = (*opened.facts, user(prompt)) if prompt is not None else ()
         with opened.session.record.watch(show):
-            ended = await _until_signal(opened.session, messages, result)
+            ended = await _until_interrupted(opened.session, messages, interrupts)
         result.log_head = opened.session.record.log.head_hash
-        _conclude(result, ended)
+        _conclude(result, ended, interrupts)
 
 
 def _is_trusted(root: Path, places: Folders, options: RunOptions, result: Result) -> bool:
@@ -241,35 +252,35 @@ def _is_trusted(root: Path, places: Folders, options: RunOptions, result: Result
     return False
 
 
-def _conclude(result: Result, ended: TurnEnded) -> None:
+def _conclude(result: Result, ended: TurnEnded, interrupts: Interrupts) -> None:
     result.turn = ended
-    code = result.exit_code if ended.outcome == "cancelled" else EXIT[ended.outcome]
-    result.end(ended.outcome, ended.error, code)
+    if ended.outcome == "cancelled" and interrupts.code is None:
+        result.end("failed", UNREAD)
+    else:
+        result.end(ended.outcome, ended.error, interrupts.code if ended.outcome == "cancelled" else None)
 
 
-async def _until_signal(session: Session, messages: tuple[Any, ...], result: Result) -> TurnEnded:
-    """Prompt the session. The first signal cancels the turn, a second one soon after ends the process."""
+async def _until_interrupted(
+    session: Session, messages: tuple[UserMessage, ...], interrupts: Interrupts
+) -> TurnEnded:
+    """Prompt the session; what ends the run from outside cancels the turn."""
+
+    async def heed() -> None:
+        await interrupts.wait()
+        session.cancel()
+
     ended: TurnEnded | None = None
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(_heed_signals, session, result)
+            group.start_soon(heed)
+            interrupts.phase = "working"
             ended = await session.prompt(*messages)
+            interrupts.phase = "ending"
             group.cancel_scope.cancel()
     except ExceptionGroup as failures:
         raise first_of(failures) from None
     assert ended is not None
     return ended
-
-
-async def _heed_signals(session: Session, result: Result) -> None:
-    first: float | None = None
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-        async for number in signals:
-            if first is not None and monotonic() - first < SECOND_SIGNAL:
-                os._exit(128 + number)
-            first = monotonic()
-            result.exit_code = 128 + number
-            session.cancel()
 
 
 def _given(options: RunOptions) -> frozenset[str]:
