@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from treadle.agent.conversation import Conversation
-from treadle.agent.providers.contract import Caching, ModelRequest, Output
+from treadle.agent.messages import AssistantMessage, Message
+from treadle.agent.providers.contract import Breakpoint, Caching, ModelRequest, Output
 
 
 def assemble(conversation: Conversation, cache_key: str, wanted: Output) -> ModelRequest:
@@ -23,7 +24,7 @@ def assemble(conversation: Conversation, cache_key: str, wanted: Output) -> Mode
         tools=conversation.prefix.tools,
         messages=conversation.messages,
         sampling=settings.sampling,
-        caching=Caching(key=cache_key),
+        caching=Caching(breakpoints=breakpoints(conversation.messages), key=cache_key),
         output=Output(
             schema=wanted.schema,
             json_mode=wanted.json_mode,
@@ -32,4 +33,20 @@ def assemble(conversation: Conversation, cache_key: str, wanted: Output) -> Mode
             verbosity=settings.verbosity,
         ),
         service_tier=settings.service_tier,
+    )
+
+
+def breakpoints(messages: tuple[Message, ...]) -> tuple[Breakpoint, ...]:
+    """Return where a provider that keeps what it has read up to marked places should be asked to.
+
+    The end of the system prompt, which other sessions share; the end of the request before this one, where the last
+    mark was, so that it is found however many blocks have come since; and the end of this one.
+    """
+    last = len(messages) - 1
+    replies = [index for index, message in enumerate(messages) if isinstance(message, AssistantMessage)]
+    before = replies[-1] - 1 if replies else -1
+    marked = [index for index in (before, last) if index >= 0]
+    return (
+        Breakpoint("system"),
+        *(Breakpoint("message", index) for index in dict.fromkeys(marked)),
     )
