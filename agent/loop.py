@@ -109,7 +109,9 @@ class Turn:
         if self._inbox:
             said = [MessageAdded(message=message) for message in self._inbox]
             self._inbox.clear()
-            await self._keep(*said)  # with one write: a prompt and what goes before it are lost together or not at all
+            await self._keep(
+                *said
+            )  # with one write: a prompt and what goes before it are lost together or not at all
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
@@ -154,8 +156,9 @@ class Turn:
                 await self._keep(MessageAdded(message=notice(load("notices/repeating"))))
             case "fine":
                 pass
-        if any(call.name == self._desk.wanted.answer and not result.is_error for call, result in pairs):
-            return await self._check(message.text)
+        for call, result in pairs:
+            if call.name == self._desk.wanted.answer and not result.is_error:
+                return await self._check(call.arguments)
         return None
 
     async def _without_calls(self, message: AssistantMessage) -> TurnEnded | None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from treadle.agent.events import Prefix, SessionOpened, StreamDelta, TextDelta
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
-from treadle.agent.loop import Desk
+from treadle.agent.loop import Desk, Wanted
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,
@@ -254,6 +254,7 @@ def make_session(
     permit: Says | None = None,
     limits: Limits | None = None,
     sandbox: Sandbox | None = None,
+    wanted: Wanted | None = None,
 ) -> Session:
     """Return a session over these parts, opened anew or read back from its file."""
     log = SessionLog(path)
@@ -262,7 +263,8 @@ def make_session(
     toolbox.plug("builtin", tools or [reading()])
     where = sandbox or memory_sandbox(a=b"hello")
     run = Calls(toolbox, where, permit or Says(), record.keep, record.show)
-    desk = Desk("s1", model, run, limits or Limits(), retries=Retries(attempts=3, base=0.0))
+    retries = Retries(attempts=3, base=0.0)
+    desk = Desk("s1", model, run, limits or Limits(), wanted or Wanted(), retries)
     if log.head is None:
         prefix = Prefix(system=("You work.",), tools=toolbox.snapshot().specs)
         log.append(SessionOpened(session="s1", workspace="/w", model="script/script", prefix=prefix))
