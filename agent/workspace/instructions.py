@@ -32,7 +32,10 @@ def instruction_files(folder: Path) -> tuple[Path, ...]:
 
 
 def read_instructions(files: tuple[Path, ...]) -> tuple[Instructions, ...]:
-    """Read instruction files, within the limit on all of them. One that cannot be read is left out."""
+    """Read instruction files, within the limit on all of them.
+
+    One that cannot be read is left out; one for which there is no room is there without text, so that it is named.
+    """
     left = MOST_BYTES
     read: list[Instructions] = []
     for file in reversed(files):
@@ -40,9 +43,9 @@ def read_instructions(files: tuple[Path, ...]) -> tuple[Instructions, ...]:
             data = file.read_bytes()
         except OSError:
             continue
-        text = data[:left].decode("utf-8", "replace")
-        if text.strip():
-            read.append(Instructions(file, text, len(data) > left))
+        text, cut = data[:left].decode("utf-8", "replace"), len(data) > left
+        if text.strip() or cut:
+            read.append(Instructions(file, text, cut))
         left -= min(len(data), left)
     return tuple(reversed(read))
 
