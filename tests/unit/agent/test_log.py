@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import stat
@@ -93,6 +94,25 @@ def test_a_whole_line_that_was_changed_is_damage_and_nothing_is_written(tmp_path
         with pytest.raises(LogDamaged, match="line"):
             SessionLog(path)
         assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (rb'"parent":"e2"', rb'"parent":"e9"'),
+        (rb'"parent":"e2","prev":"\w+"', rb'"parent":"e9","prev":null'),
+        (rb'"parent":"e2","prev":"\w+"', rb'"parent":"","prev":null'),
+        (rb'"id":"e3","parent":"e2"', rb'"id":"e2","parent":"e2"'),
+    ],
+)
+def test_a_line_without_its_parent_or_with_the_id_of_another_is_damage(
+    tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    path = tmp_path / "s.jsonl"
+    changed = re.sub(old, new, written(path))
+    path.write_bytes(changed)
+    with pytest.raises(LogDamaged, match="line 3 does not follow"):
+        SessionLog(path)
 
 
 def test_a_file_of_another_version_is_refused_and_left_alone(tmp_path: Path) -> None:
