@@ -17,6 +17,8 @@ from treadle.agent.frontends.items import Items
 from treadle.agent.log import load
 from treadle.agent.messages import UserMessage
 
+# Several processes one after the other, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(60)
 STEPS = 10
 MARK = "TREADLE_KILL_TEST"
 

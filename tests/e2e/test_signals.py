@@ -29,6 +29,8 @@ from e2e.running import MODEL, TREADLE, Home, Object, Provider, new_home, provid
 from treadle.agent.events import TurnEnded
 from treadle.agent.log import load
 
+# Several processes one after the other, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(60)
 STUBBORN = """
 import os, signal, sys, time
 def told(number, frame):
