@@ -131,18 +131,12 @@ class Turn:
 
     async def _warn(self, message: AssistantMessage) -> AssistantMessage:
         """Say what was lost, each loss once in a session. Returns the message with those that are new."""
-        said = {
-            warning
-            for earlier in self._log.conversation.messages
-            if isinstance(earlier, AssistantMessage)
-            for warning in earlier.warnings
-        }
-        new = tuple(dict.fromkeys(warning for warning in message.warnings if warning not in said))
-        for warning in new:
-            await self._show(
-                Noted(text=": ".join(part for part in (warning.code, warning.field, warning.detail) if part))
-            )
-        return message.model_copy(update={"warnings": new})
+        earlier = (known for known in self._log.conversation.messages if isinstance(known, AssistantMessage))
+        said = {str(warning) for known in earlier for warning in known.warnings}
+        new = {str(warning): warning for warning in message.warnings if str(warning) not in said}
+        for text in new:
+            await self._show(Noted(text=text))
+        return message.model_copy(update={"warnings": tuple(new.values())})
 
     async def _run_calls(self, message: AssistantMessage, reply: MessageAdded) -> TurnEnded | None:
         results = await self._desk.calls.run(message.calls, reply)

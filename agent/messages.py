@@ -105,6 +105,9 @@ class Warned(Frozen):
     field: str = ""
     detail: str = ""
 
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.code, self.field, self.detail) if part)
+
 
 class _Part(Frozen):
     """What one wire block became.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+
+from treadle.agent.log import load, sync_folder
 
 
 class NoSuchSession(Exception):
@@ -56,3 +59,26 @@ class SpillFolder:
         """Return the file for this call; its folder is made when it is first needed."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return str(self._folder / (re.sub(r"[^A-Za-z0-9_.-]+", "_", call_id).strip(".")[-80:] + ".txt"))
+
+
+def fork(source: Path, entry_id: str | None, target: Path) -> None:
+    """Begin a session with the past of another, up to this entry: the same lines, so the same hashes and bytes.
+
+    None takes the whole of its branch. Raises `LogError`, KeyError for an entry that it does not have, OSError when
+    the target exists or cannot be written.
+    """
+    loaded = load(source)
+    lines = dict(zip((entry.id for entry in loaded.entries), source.read_bytes().split(b"\n"), strict=False))
+    parents = {entry.id: entry.parent for entry in loaded.entries}
+    at = entry_id or (loaded.entries[-1].id if loaded.entries else None)
+    branch: list[bytes] = []
+    while at is not None:
+        branch.append(lines[at] + b"\n")
+        at = parents[at]
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(reversed(branch))
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(target.parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
+from treadle.agent.arguments import parse_arguments
 from treadle.agent.events import (
     Body,
     CallDelta,
@@ -26,7 +27,6 @@ from treadle.agent.events import (
     TurnEnded,
 )
 from treadle.agent.messages import AssistantMessage, ReasoningPart, RefusalPart, TextPart, Usage
-from treadle.agent.step import parse_arguments
 from treadle.tools.contract import (
     Content,
     Json,

@@ -15,10 +15,10 @@ from treadle.agent.config import Folders
 from treadle.agent.conversation import Conversation, first_words
 from treadle.agent.events import CallFinished, CallStarted, Entry, MessageAdded, PermissionResolved, TurnEnded
 from treadle.agent.frontends.items import Items, plain, told_arguments, usage_object
-from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit
-from treadle.agent.log import LogError, SessionLog, fork, load, opened
+from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit, harmless
+from treadle.agent.log import LogError, SessionLog, load, opened
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
-from treadle.agent.sessions import NoSuchSession, find, folder_of, new_id
+from treadle.agent.sessions import NoSuchSession, find, folder_of, fork, new_id
 from treadle.tools.contract import JsonObject
 
 
@@ -31,7 +31,7 @@ def list_sessions(places: Folders, workspace: Path | None, *, as_json: bool) -> 
         if as_json:
             emit(as_line(told))
         else:
-            emit(f"{told['id']}  {told['outcome']:9}  {told['steps']:>4} steps  {told['title']}")
+            emit(harmless(f"{told['id']}  {told['outcome']:9}  {told['steps']:>4} steps  {told['title']}"))
     return 0
 
 
@@ -84,7 +84,7 @@ def show_session(places: Folders, name: str, *, as_json: bool) -> int:
                 emit(as_line({**line, "entry": entry.id}))
         else:
             for line in _told(entry):
-                emit(f"{entry.id:>6}  {line}")
+                emit(harmless(f"{entry.id:>6}  {line}"))
     return 0
 
 
