@@ -187,7 +187,7 @@ class SessionLog:
         if loaded.torn:
             self._set_aside(path, loaded)
         if not loaded.entries:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         for entry, digest in zip(loaded.entries, loaded.hashes, strict=True):
             if entry.parent != self._head:
                 self._head = entry.parent
@@ -246,7 +246,8 @@ class SessionLog:
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the names of new files in a folder outlast a power loss."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -257,29 +258,6 @@ def _sync_folder(path: Path) -> None:
 def _number(entry_id: str) -> int:
     digits = entry_id.removeprefix("e")
     return int(digits) if digits.isdecimal() else 0
-
-
-def fork(source: Path, entry_id: str | None, target: Path) -> None:
-    """Begin a session with the past of another, up to this entry: the same lines, so the same hashes and bytes.
-
-    None takes the whole of its branch. Raises `LogError`, KeyError for an entry that it does not have, OSError when
-    the target exists or cannot be written.
-    """
-    loaded = load(source)
-    lines = dict(zip((entry.id for entry in loaded.entries), source.read_bytes().split(b"\n"), strict=False))
-    parents = {entry.id: entry.parent for entry in loaded.entries}
-    at = entry_id or (loaded.entries[-1].id if loaded.entries else None)
-    branch: list[bytes] = []
-    while at is not None:
-        branch.append(lines[at] + b"\n")
-        at = parents[at]
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(reversed(branch))
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(target.parent)
 
 
 def opened(entries: Sequence[Entry]) -> SessionOpened:
