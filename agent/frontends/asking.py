@@ -12,23 +12,13 @@ from tempfile import TemporaryFile
 
 import anyio
 
-from treadle.agent.frontends.outputs import complain
+from treadle.agent.frontends.outputs import complain, visible
 from treadle.agent.permit import Allowed, Asker, Refused, in_words
 from treadle.sandbox.contract import Access
 from treadle.tools.contract import ToolCall, as_object
 
 PATIENCE = 600.0
 """Seconds that a program may take to answer; a person may take for ever."""
-
-
-def visible(text: str) -> str:
-    """Return a text in which every character can be seen: control and bidirectional ones are written out."""
-    return "".join(
-        char
-        if char.isprintable() and not "\u202a" <= char <= "\u202e" and not "\u2066" <= char <= "\u2069"
-        else char.encode("unicode_escape").decode()
-        for char in text
-    )
 
 
 class TerminalAsker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,8 @@ def emit(text: str) -> None:
     if sys.stdout is None:
         raise OutputClosed
     try:
-        sys.stdout.write(text + "\n")
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()
     except (BrokenPipeError, ValueError) as error:
         _forget_stdout()
@@ -84,6 +86,23 @@ def _forget_stdout() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
+
+
+def visible(text: str) -> str:
+    """Return a text in which every character can be seen: all that a person would not see are written out."""
+    return "".join(char if char.isprintable() else _written_out(char) for char in text)
+
+
+def harmless(text: str) -> str:
+    """Return a text that does nothing to a terminal: control and bidirectional characters are written out."""
+    return _UNSAFE.sub(lambda found: _written_out(found[0]), text)
+
+
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _written_out(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
 def complain(text: str) -> None:
@@ -210,7 +229,7 @@ class TextOutput:
         self._say(f"  {mark} {first}" + (f" ({seconds:.1f} s)" if seconds >= 1 else ""), style)
 
     def _say(self, text: str, style: str = "") -> None:
-        self._put(styled(text, style if self._color else ""))
+        self._put(styled(harmless(text), style if self._color else ""))
 
 
 def styled(text: str, style: str) -> str:
