@@ -5,26 +5,36 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from treadle.agent import __version__
-from treadle.agent.frontends.options import KEYS, settings
+from treadle.agent.frontends.cli_sessions import sessions
+from treadle.agent.frontends.options import CONTEXT, KEYS, settings
 
 if TYPE_CHECKING:
     from treadle.agent.frontends.run import RunOptions
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and exit. Bad usage is exit code 1; click's own is 2."""
     _fill_standard_streams()
     _keep_line_breaks(cli)
-    sys.exit(_main(sys.argv[1:]))
+    leave(_main(sys.argv[1:]))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now. Whatever must be closed is closed: to take the interpreter apart would take longer than a step.
+
+    Nor is anything waited for that a thread still does, as for a name server that never answers.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed, unread or not there at all
+            stream.flush()
+    os._exit(code)
 
 
 def _keep_line_breaks(command: click.Command) -> None:
@@ -98,6 +108,9 @@ def cli() -> None:
     treadle run --output json < task.md             for scripts: one JSON object at the end
     treadle doctor                                  what works on this machine
     """
+
+
+cli.add_command(sessions)
 
 
 @cli.command(context_settings=CONTEXT)
@@ -214,6 +227,26 @@ def doctor(as_json: bool) -> int:
     return run_doctor(as_json=as_json)
 
 
+@cli.command(context_settings=CONTEXT)
+@click.argument("glob", metavar="[NAME-GLOB]", default="*")
+@click.option("--vendor", metavar="NAME", help="The models of one vendor.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def models(glob: str, vendor: str | None, as_json: bool) -> int:
+    r"""List models with their limits, efforts and prices.
+
+    What is listed comes from the catalogue, from two data packages and from your config; nothing is fetched. Prices
+    are in USD a million tokens as of today; `from` and `above` say when, and for which requests, others hold.
+
+    \b
+    treadle models --vendor anthropic
+    treadle models 'openai/gpt-6*'
+    treadle models --json sonnet | jq .prices
+    """
+    from treadle.agent.frontends.models import show_models
+
+    return show_models(glob, vendor, as_json=as_json)
+
+
 @cli.group(context_settings=CONTEXT)
 def debug() -> None:
     r"""Look at one part of the machinery.
@@ -280,97 +313,6 @@ def _options(given: dict[str, Any]) -> RunOptions:
         **own,
         flags={KEYS.get(name, name): value for name, value in given.items()},
     )
-
-
-@cli.group(context_settings=CONTEXT)
-def sessions() -> None:
-    r"""Look at sessions on disk, and go on from any point of one.
-
-    \b
-    treadle sessions list
-    treadle sessions show 20261124-1
-    treadle sessions fork 20261124-101500-ab12cd@e7
-    """
-
-
-def _with_sessions(action: Callable[..., int], *arguments: Any, **named: Any) -> int:
-    from treadle.agent.config import environment, folders
-    from treadle.agent.frontends.sessions import told_plainly
-
-    places = folders(environment())
-    return told_plainly(lambda: action(places, *arguments, **named))
-
-
-@sessions.command("list", context_settings=CONTEXT)
-@click.option(
-    "-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path(), help="Those of this folder."
-)
-@click.option("--all", "everywhere", is_flag=True, help="Those of every folder.")
-@click.option("--json", "as_json", is_flag=True)
-def sessions_list(folder: Path, everywhere: bool, as_json: bool) -> int:
-    """List sessions, the newest last."""
-    from treadle.agent.frontends.sessions import list_sessions
-
-    return _with_sessions(list_sessions, None if everywhere else folder.resolve(), as_json=as_json)
-
-
-@sessions.command("show", context_settings=CONTEXT)
-@click.argument("session")
-@click.option("--json", "as_json", is_flag=True)
-def sessions_show(session: str, as_json: bool) -> int:
-    """Tell what a session said and did, with the ids of its entries."""
-    from treadle.agent.frontends.sessions import show_session
-
-    return _with_sessions(show_session, session, as_json=as_json)
-
-
-@sessions.command("fork", context_settings=CONTEXT)
-@click.argument("session", metavar="ID[@ENTRY]")
-def sessions_fork(session: str) -> int:
-    """Begin a new session with the past of another, and print its id."""
-    from treadle.agent.frontends.sessions import fork_and_tell
-
-    return _with_sessions(fork_and_tell, session)
-
-
-@sessions.command("rewind", context_settings=CONTEXT)
-@click.argument("session")
-@click.argument("entry")
-def sessions_rewind(session: str, entry: str) -> int:
-    """Go back to an entry: what is said next continues from there."""
-    from treadle.agent.frontends.sessions import rewind_session
-
-    return _with_sessions(rewind_session, session, entry)
-
-
-@sessions.command("verify", context_settings=CONTEXT)
-@click.argument("session")
-def sessions_verify(session: str) -> int:
-    """Check that nothing in a session's file was changed."""
-    from treadle.agent.frontends.sessions import verify_session
-
-    return _with_sessions(verify_session, session)
-
-
-@sessions.command("export", context_settings=CONTEXT)
-@click.argument("session")
-@click.option(
-    "--format", "kind", type=click.Choice(["jsonl", "markdown"]), default="markdown", show_default=True
-)
-def sessions_export(session: str, kind: Any) -> int:
-    """Write a session to standard output."""
-    from treadle.agent.frontends.sessions import export_session
-
-    return _with_sessions(export_session, session, kind)
-
-
-@sessions.command("rm", context_settings=CONTEXT)
-@click.argument("names", metavar="ID...", nargs=-1, required=True)
-def sessions_rm(names: tuple[str, ...]) -> int:
-    """Delete sessions with all that lies beside them."""
-    from treadle.agent.frontends.sessions import remove_sessions
-
-    return _with_sessions(remove_sessions, names)
 
 
 def _schema(file: Path | None) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
 
 def settings(command: F) -> F:
     """Add the options that are settings: each has a key in the config file."""

@@ -45,6 +45,9 @@ class Listed:
 
     context_window: int | None
     prices: Prices | None
+    later: tuple[Prices, ...] = ()
+    """Announced prices, by rising `since`."""
+    deprecated: bool = False
 
 
 class Book(Protocol):
@@ -158,6 +161,14 @@ def find(
     for each in own:
         info = _amended(info, each, shelf.wires)
     return info
+
+
+def later_prices(vendor: str, model: str, at: datetime, listed: Listed | None) -> tuple[Prices, ...]:
+    """Return what was announced for after a moment, by rising `since`: by our own row, or else by the package."""
+    own = _row(vendor, model).prices
+    if not own:
+        return listed.later if listed else ()
+    return tuple(each for each in own if each.since is not None and each.since > at.date())
 
 
 def cost(usage: Usage, prices: Prices | None) -> float | None:

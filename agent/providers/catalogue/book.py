@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ModelPrice, Provider, Tier, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, Provider, StartDateConstraint, Tier, TieredPrices
 
 from treadle.agent.providers.catalogue import PACKAGED, Listed
 from treadle.agent.providers.contract import Prices
@@ -25,7 +25,12 @@ class PackageBook:
         found = provider.find_model(model) if provider else None
         if found is None:
             return None
-        return Listed(context_window=found.context_window, prices=_prices(found.get_prices(at)))
+        return Listed(
+            context_window=found.context_window,
+            prices=_prices(found.get_prices(at)),
+            later=tuple(_later(found, at)),
+            deprecated=bool(found.deprecated),
+        )
 
     def names(self, vendor: str) -> Collection[str]:
         """The models that a vendor is listed with."""
@@ -35,6 +40,16 @@ class PackageBook:
     def _provider(self, vendor: str) -> Provider | None:
         wanted = PACKAGED.get(vendor)
         return next((each for each in get_snapshot().providers if each.id == wanted), None)
+
+
+def _later(found: ModelInfo, at: datetime) -> Iterator[Prices]:
+    """Yield the prices that were announced for after a moment."""
+    for each in found.prices if isinstance(found.prices, list) else ():
+        begins = each.constraint
+        if isinstance(begins, StartDateConstraint) and not begins.active(at):
+            price = _prices(each.prices)
+            if price is not None:
+                yield replace(price, since=begins.start_date)
 
 
 def _prices(price: ModelPrice) -> Prices | None:

@@ -127,6 +127,38 @@ _OPENAI: tuple[Row, ...] = (
     Row("gpt-5*", wires=_GPT_WIRES, dialects=dialects.GPT_5_2),
 )
 
+_GEMINI: tuple[Row, ...] = (
+    Row(
+        "gemini-4-argon",
+        1_048_576,
+        1_048_576,
+        (Prices(2, 10, 0.1), Prices(4, 20, 0.2, since=date(2026, 12, 1))),
+        dialects=dialects.GEMINI_4,
+    ),
+    Row("gemini-3.[678]-flash", _MILLION, 65_536, _FLASH, dialects=dialects.GEMINI_3_FLASH),
+    Row("gemini-3.5-flash", _MILLION, 65_536, (Prices(1.5, 9, 0.15),), dialects=dialects.GEMINI_3_FLASH),
+    Row(
+        "gemini-3.5-flash-lite", _MILLION, 65_536, (Prices(0.3, 2.5, 0.03),), dialects=dialects.GEMINI_3_FLASH
+    ),
+    Row(
+        "gemini-3.1-pro-preview",
+        1_048_576,
+        65_536,
+        (_gemini_pro(2, 12, 0.2),),
+        dialects=dialects.GEMINI_3_PRO,
+    ),
+    Row(
+        "gemini-2.5-pro", 1_048_576, 65_536, (_gemini_pro(1.25, 10, 0.125),), dialects=dialects.GEMINI_2_5_PRO
+    ),
+    Row("gemini-2.5-flash", 1_048_576, 65_536, (Prices(0.3, 2.5, 0.03),), dialects=dialects.GEMINI_2_5_FLASH),
+    Row("gemini-4-*", dialects=dialects.GEMINI_4),
+    Row("gemini-3*flash*", dialects=dialects.GEMINI_3_FLASH),
+    Row("gemini-3*", dialects=dialects.GEMINI_3_PRO),
+    Row("gemini-2.5-flash-lite*", dialects=dialects.GEMINI_2_5_LITE),
+    Row("gemini-2.5-flash*", dialects=dialects.GEMINI_2_5_FLASH),
+    Row("gemini-2.5-*", dialects=dialects.GEMINI_2_5_PRO),
+)
+
 ROWS: Mapping[str, tuple[Row, ...]] = {
     "openai": _OPENAI,
     "azure": tuple(replace(row, prices=(), dialects=dialects.uncached(row.dialects)) for row in _OPENAI),
@@ -159,20 +191,8 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         Row("claude-*-4", dialects=dialects.CLAUDE_BUDGET),
         Row("claude-*-4-20*", dialects=dialects.CLAUDE_BUDGET),
     ),
-    "gemini": (
-        Row(
-            "gemini-4-argon",
-            1_048_576,
-            1_048_576,
-            (Prices(2, 10, 0.1), Prices(4, 20, 0.2, since=date(2026, 12, 1))),
-        ),
-        Row("gemini-3.[678]-flash", _MILLION, 65_536, _FLASH),
-        Row("gemini-3.5-flash", _MILLION, 65_536, (Prices(1.5, 9, 0.15),)),
-        Row("gemini-3.5-flash-lite", _MILLION, 65_536, (Prices(0.3, 2.5, 0.03),)),
-        Row("gemini-3.1-pro-preview", 1_048_576, 65_536, (_gemini_pro(2, 12, 0.2),)),
-        Row("gemini-2.5-pro", 1_048_576, 65_536, (_gemini_pro(1.25, 10, 0.125),)),
-        Row("gemini-2.5-flash", 1_048_576, 65_536, (Prices(0.3, 2.5, 0.03),)),
-    ),
+    "gemini": _GEMINI,
+    "vertex": _GEMINI,
     "zai": _glm(Prices(1.4, 4.4, 0.26), Prices(1.4, 4.4, 0.26)),
     "bigmodel": _glm(Prices(1.103, 3.862, 0.276), Prices(0.828, 3.31, 0.179)),
     "mock": (

@@ -1,0 +1,102 @@
+"""`treadle sessions` on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from treadle.agent.frontends.options import CONTEXT
+
+
+@click.group(context_settings=CONTEXT)
+def sessions() -> None:
+    r"""Look at sessions on disk, and go on from any point of one.
+
+    \b
+    treadle sessions list
+    treadle sessions show 20261124-1
+    treadle sessions fork 20261124-101500-ab12cd@e7
+    """
+
+
+def _with_sessions(action: Callable[..., int], *arguments: Any, **named: Any) -> int:
+    from treadle.agent.config import environment, folders
+    from treadle.agent.frontends.sessions import told_plainly
+
+    places = folders(environment())
+    return told_plainly(lambda: action(places, *arguments, **named))
+
+
+@sessions.command("list", context_settings=CONTEXT)
+@click.option(
+    "-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path(), help="Those of this folder."
+)
+@click.option("--all", "everywhere", is_flag=True, help="Those of every folder.")
+@click.option("--json", "as_json", is_flag=True)
+def sessions_list(folder: Path, everywhere: bool, as_json: bool) -> int:
+    """List sessions, the newest last."""
+    from treadle.agent.frontends.sessions import list_sessions
+
+    return _with_sessions(list_sessions, None if everywhere else folder.resolve(), as_json=as_json)
+
+
+@sessions.command("show", context_settings=CONTEXT)
+@click.argument("session")
+@click.option("--json", "as_json", is_flag=True)
+def sessions_show(session: str, as_json: bool) -> int:
+    """Tell what a session said and did, with the ids of its entries."""
+    from treadle.agent.frontends.sessions import show_session
+
+    return _with_sessions(show_session, session, as_json=as_json)
+
+
+@sessions.command("fork", context_settings=CONTEXT)
+@click.argument("session", metavar="ID[@ENTRY]")
+def sessions_fork(session: str) -> int:
+    """Begin a new session with the past of another, and print its id."""
+    from treadle.agent.frontends.sessions import fork_and_tell
+
+    return _with_sessions(fork_and_tell, session)
+
+
+@sessions.command("rewind", context_settings=CONTEXT)
+@click.argument("session")
+@click.argument("entry")
+def sessions_rewind(session: str, entry: str) -> int:
+    """Go back to an entry: what is said next continues from there."""
+    from treadle.agent.frontends.sessions import rewind_session
+
+    return _with_sessions(rewind_session, session, entry)
+
+
+@sessions.command("verify", context_settings=CONTEXT)
+@click.argument("session")
+def sessions_verify(session: str) -> int:
+    """Check that nothing in a session's file was changed."""
+    from treadle.agent.frontends.sessions import verify_session
+
+    return _with_sessions(verify_session, session)
+
+
+@sessions.command("export", context_settings=CONTEXT)
+@click.argument("session")
+@click.option(
+    "--format", "kind", type=click.Choice(["jsonl", "markdown"]), default="markdown", show_default=True
+)
+def sessions_export(session: str, kind: Any) -> int:
+    """Write a session to standard output."""
+    from treadle.agent.frontends.sessions import export_session
+
+    return _with_sessions(export_session, session, kind)
+
+
+@sessions.command("rm", context_settings=CONTEXT)
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+def sessions_rm(names: tuple[str, ...]) -> int:
+    """Delete sessions with all that lies beside them."""
+    from treadle.agent.frontends.sessions import remove_sessions
+
+    return _with_sessions(remove_sessions, names)
