@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, cast
 
 import anyio
 import pytest
+from openai.types.responses import ResponseStreamEvent
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import ConfigDict, TypeAdapter
 from wires import responses_rows
@@ -43,6 +45,7 @@ from treadle.agent.providers.contract import (
     StreamCutShort,
     Undecodable,
 )
+from treadle.agent.providers.sse import SseParser
 from treadle.agent.providers.transport import Address, Transport
 from treadle.agent.providers.wires.openai_responses import OpenAIResponses
 from treadle.tools.contract import FileRef, Hosted, Inline, JsonObject, Media, Text, ToolCall, ToolResult, Url
@@ -53,6 +56,9 @@ GPT: Final = responses_rows.MODELS["responses.gpt_6"]
 HOST: Final = responses_rows.MODELS["responses.host"]
 # A list, because only its config reaches the types within.
 JUDGE: Final = TypeAdapter[Any](list[ResponseCreateParamsStreaming], config=ConfigDict(extra="forbid"))
+EVENTS: Final = TypeAdapter[Any](ResponseStreamEvent)
+RECORDED: Final = Path(__file__).parent / "transcripts" / "responses.gpt_6"
+STRANGE: Final = {"unknown_events", "context_overflow", "error_nested_then_failed"}
 # What no type of OpenAI's knows.
 UNKNOWN: Final = {"cited", "unknown_item", "plain_reasoning"}
 WHOLE: Final = [
@@ -321,6 +327,19 @@ def test_a_marker_that_has_no_place_is_left_out_with_a_word() -> None:
 
 
 # What comes back -------------------------------------------------------------------------------------------------
+
+
+# Responses repeat their request, which no transcript does; the others are there to be unknown.
+UNJUDGED: Final = {
+    f"response.{kind}" for kind in ("created", "in_progress", "completed", "incomplete", "failed")
+}
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in RECORDED.glob("*.sse")} - STRANGE))
+def test_openais_own_types_know_the_events_that_our_streams_hold(name: str) -> None:
+    for kind, data in SseParser().feed((RECORDED / f"{name}.sse").read_bytes()):
+        if kind not in UNJUDGED:
+            EVENTS.validate_json(data)
 
 
 def test_a_reply_that_failed_or_is_not_there_yet_is_an_error() -> None:

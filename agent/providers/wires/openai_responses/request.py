@@ -138,12 +138,16 @@ def _tool(tool: ToolSpec, model: ModelInfo) -> JsonObject:
                 held = {"type": "grammar", "syntax": grammar.syntax, "definition": grammar.definition}
                 custom["format"] = held
             return custom
-        case Hosted(kind=kind, config=config):
-            if kind not in HOSTED or kind not in model.dialect.get("hosted", ()):
-                raise InvalidRequest(f"{model.vendor} does not run {kind} for {model.id} over Responses")
-            if config.get("execution") == "client":
-                raise InvalidRequest(f"{kind} is only known as run by the provider")
-            return HOSTED[kind] | {key: value for key, value in config.items() if key != "deferred"}
+        case _:
+            return _hosted(tool, model)
+
+
+def _hosted(tool: Hosted, model: ModelInfo) -> JsonObject:
+    if tool.kind not in HOSTED or tool.kind not in model.dialect.get("hosted", ()):
+        raise InvalidRequest(f"{model.vendor} does not run {tool.kind} for {model.id} over Responses")
+    if tool.config.get("execution") == "client":
+        raise InvalidRequest(f"{tool.kind} is only known as run by the provider")
+    return HOSTED[tool.kind] | {key: value for key, value in tool.config.items() if key != "deferred"}
 
 
 def _function(
