@@ -12,7 +12,7 @@ from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import ModelInfo, Wire, WireName
 from treadle.agent.providers.transport import Address, Transport
 
-WIRES: tuple[WireName, ...] = ("openai_chat", "openai_responses", "anthropic")
+WIRES: tuple[WireName, ...] = ("openai_chat", "openai_responses", "openai_completions", "anthropic")
 """The wires that this program speaks."""
 
 
@@ -39,6 +39,10 @@ def wire(name: WireName) -> Wire:
             from treadle.agent.providers.wires.openai_responses import OpenAIResponses
 
             return OpenAIResponses()
+        case "openai_completions":
+            from treadle.agent.providers.wires.openai_completions import OpenAICompletions
+
+            return OpenAICompletions()
         case "anthropic":
             from treadle.agent.providers.wires.anthropic import Anthropic
 
@@ -58,9 +62,11 @@ def _book() -> catalogue.Book:
 
 def remarks(info: ModelInfo) -> tuple[str, ...]:
     """Return what the user should know about a model, a line each."""
-    if info.known:
-        return ()
-    return (f"{info.vendor}/{info.id} is not in the catalogue: its price and limits are not known",)
+    name = f"{info.vendor}/{info.id}"
+    said = [] if info.known else [f"{name} is not in the catalogue: its price and limits are not known"]
+    if info.wire == "openai_completions":
+        said.append(f"{name} is asked over legacy Completions, which is deprecated: text only, no tools")
+    return tuple(said)
 
 
 def price_of_reading(tokens: int, info: ModelInfo) -> str:

@@ -17,6 +17,7 @@ from treadle.agent.mock.anthropic import VERSION, Anthropic
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
+from treadle.agent.mock.completions import Completions
 from treadle.agent.mock.contract import Asked, Face
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
@@ -195,7 +196,7 @@ async def run(
 
 
 def _faces() -> tuple[Face, ...]:
-    return (Chat(), Responses(), Anthropic())
+    return (Chat(), Responses(), Completions(), Anthropic())
 
 
 def _parsed(head: Head, body: bytes | None, face: Face) -> Json:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from wires import anthropic_rows, chat_rows, responses_rows
+from wires import anthropic_rows, chat_rows, completions_rows, gemini_rows, responses_rows
 
-from treadle.agent.providers.contract import ModelInfo, Wire
+from treadle.agent.providers.contract import ModelInfo, ModelRequest, Wire
 from treadle.agent.providers.wires.anthropic import Anthropic
+from treadle.agent.providers.wires.gemini import Gemini
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
+from treadle.agent.providers.wires.openai_completions import OpenAICompletions
 from treadle.agent.providers.wires.openai_responses import OpenAIResponses
 from treadle.tools.contract import JsonObject
 
@@ -21,6 +23,12 @@ class Row:
     model: ModelInfo
     replies: Mapping[str, JsonObject] = field(default_factory=dict[str, Any])
     """Whole replies in this wire's words, by name: decoded, and then sent back to where they came from."""
+    tools: bool = True
+    """False for a wire that knows none: the cases are sent without theirs."""
+
+    def asked(self, request: ModelRequest) -> ModelRequest:
+        """A case as this wire can be asked it."""
+        return request if self.tools else replace(request, tools=(), tool_choice="auto")
 
 
 WIRES: Final[dict[str, Row]] = {
@@ -35,5 +43,13 @@ WIRES: Final[dict[str, Row]] = {
     **{
         name: Row(OpenAIResponses(), model, responses_rows.REPLIES.get(name, {}))
         for name, model in responses_rows.MODELS.items()
+    },
+    **{
+        name: Row(Gemini(), model, gemini_rows.REPLIES.get(name, {}))
+        for name, model in gemini_rows.MODELS.items()
+    },
+    **{
+        name: Row(OpenAICompletions(), model, completions_rows.REPLIES.get(name, {}), tools=False)
+        for name, model in completions_rows.MODELS.items()
     },
 }

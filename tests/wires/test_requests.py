@@ -23,7 +23,7 @@ REPLIES = [(name, reply) for name, row in WIRES.items() for reply in row.replies
 
 
 def sent(row: Row, request: ModelRequest, kept: Renderings | None = None) -> HttpCall:
-    return row.wire.encode(request, row.model, kept or Renderings(), stream=True)
+    return row.wire.encode(row.asked(request), row.model, kept or Renderings(), stream=True)
 
 
 def matches(path: Path, http: HttpCall) -> None:
@@ -97,7 +97,7 @@ def test_the_segments_stand_in_the_body_in_their_order(name: str, case: str) -> 
 @pytest.mark.parametrize("name", WIRES)
 def test_asking_whole_changes_no_segment(name: str, case: str) -> None:
     row = WIRES[name]
-    whole = row.wire.encode(CASES[case], row.model, Renderings(), stream=False)
+    whole = row.wire.encode(row.asked(CASES[case]), row.model, Renderings(), stream=False)
     assert (whole.stream, whole.segments) == (False, sent(row, CASES[case]).segments)
 
 
