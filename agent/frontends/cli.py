@@ -23,7 +23,7 @@ def main() -> NoReturn:
     """Run the command line and exit. Bad usage is exit code 1; click's own is 2."""
     _fill_standard_streams()
     _keep_line_breaks(cli)
-    leave(_main(sys.argv[1:]))
+    leave(code_of(sys.argv[1:]))
 
 
 def leave(code: int) -> NoReturn:
@@ -53,7 +53,8 @@ def _fill_standard_streams() -> None:
     os.close(number)
 
 
-def _main(arguments: list[str]) -> int:
+def code_of(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
     try:
         code = cli.main(arguments, prog_name="treadle", standalone_mode=False)
         return code if isinstance(code, int) else 0
