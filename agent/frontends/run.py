@@ -18,6 +18,7 @@ from treadle.agent.build import Answer, Opened, Opening, WorkspaceError, open_se
 from treadle.agent.config import ConfigError, Folders, environment, folders, load
 from treadle.agent.events import Event, TurnEnded
 from treadle.agent.frontends.asking import asker_for
+from treadle.agent.frontends.eventloop import run
 from treadle.agent.frontends.folder import FolderOutput
 from treadle.agent.frontends.interrupts import Interrupts
 from treadle.agent.frontends.outcome import Result
@@ -116,7 +117,7 @@ def _run_task(options: RunOptions, interrupts: Interrupts) -> int:
     output = output_for(options.to.output, color=wants_color(env.get("NO_COLOR"), sys.stderr))
     try:
         output = _try_to_write(options.to, output)
-        anyio.run(_run, options, env, output, result, interrupts)
+        run(_run, options, env, output, result, interrupts)
     except (UsageError, WorkspaceError, ConfigError, NoSuchSession, ProviderError) as error:
         result.end("usage", str(error))  # a `ProviderError` here is about a name, a key or an address
     except SandboxUnavailable as error:
