@@ -136,9 +136,9 @@ class JsonOutput:
     def show(self, event: Event) -> None: ...
 
     def end(self, result: Result) -> None:
-        emit(as_line(result.as_object()))
         if result.error is not None:
             complain(f"treadle: {result.error}")
+        emit(as_line(result.as_object()))
 
 
 class Lines:

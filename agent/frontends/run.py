@@ -156,12 +156,14 @@ def _tell(output: Output, options: RunOptions, result: Result) -> int:
     except OSError as error:
         if result.outcome == "done":
             result.end("failed", f"-o {options.to.last_message}: {error.strerror or error}")
+    told = result.error is not None
     try:
         output.end(result)
     except OutputClosed:
         if result.outcome == "done":
             result.end("failed")
-        complain("treadle: standard output was closed before the result could be written")
+        if not told:
+            complain("treadle: standard output was closed before the result could be written")
     return result.exit_code
 
 
