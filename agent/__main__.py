@@ -12,9 +12,12 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"treadle {__version__}\n")
         return
-    from treadle.agent.frontends.cli import main as run
+    try:
+        from treadle.agent.frontends.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,16 @@ def code_of(arguments: list[str]) -> int:
         click.echo(f"treadle: {error.format_message()}", err=True)
         return 1
     except click.Abort:
+        _interrupted(arguments)
         return 130
+
+
+def _interrupted(arguments: list[str]) -> None:
+    """Tell the result of a run that was interrupted while its parts were loaded."""
+    if arguments[:1] == ["run"] and _value_of("--output", arguments) in {"json", "stream-json"}:
+        from treadle.agent.frontends.outcome import Result
+
+        click.echo(json.dumps(Result().end("cancelled").as_object()))
 
 
 def _bad_usage(arguments: list[str], error: click.UsageError) -> None:

@@ -189,6 +189,20 @@ def test_a_signal_while_the_prompt_is_awaited_is_told_as_a_result(tmp_path: Path
         os.close(writer)
 
 
+def test_a_signal_while_the_program_loads_is_told_as_a_result(tmp_path: Path) -> None:
+    with scripted(tmp_path, SLOWLY) as (home, _):
+        run = start(home)
+        try:
+            loaded = Path(f"/proc/{run.process.pid}/maps")
+            eventually(lambda: "pydantic_core" in loaded.read_text(encoding="utf-8"), "half of it is loaded")
+            run.process.send_signal(signal.SIGINT)
+            ran = run.finish()
+            assert (ran.code, ran.result["outcome"], ran.result["exit_code"]) == (130, "cancelled", 130)
+            assert "Traceback" not in ran.err
+        finally:
+            run.close()
+
+
 def test_a_prompt_that_waits_for_standard_input_says_so(tmp_path: Path) -> None:
     home = new_home(tmp_path)
     run = launch(home, "Go.", stdin=subprocess.PIPE)
