@@ -92,6 +92,20 @@ OPEN_WEIGHTS: ByWire = {
     "openai_chat": {"sampling": _OPEN_WEIGHTS, "single_system": True, "escape_tokens": True}
 }
 OLLAMA: ByWire = {"openai_chat": {**OPEN_WEIGHTS["openai_chat"], "tool_choices": (), "parallel": False}}
+_SERVED: dict[str, Any] = {
+    "hosted": ("web_search", "code_interpreter", "file_search", "computer_use", "mcp"),
+    "service_tiers": ("flex", "standard", "priority"),
+    "strict": True,
+}
+GEMINI: ByWire = {"gemini": {**_SERVED, "told_hosted": True}, "gemini_interactions": _SERVED}
+VERTEX: ByWire = {"gemini": {"hosted": ("web_search", "code_interpreter", "computer_use"), "strict": True}}
+CLAUDE_ON_VERTEX: ByWire = {
+    "anthropic": {
+        "version_in_body": "vertex-2023-10-16",
+        "paths": ("/models/{model}:rawPredict", "/models/{model}:streamRawPredict"),
+        "media_urls": False,
+    }
+}
 MOCK: ByWire = {
     "openai_chat": {"strict": True, "cache_key": True},
     "openai_responses": {"strict": True, "cache_key": True, "freeform": True},
@@ -201,3 +215,22 @@ CLAUDE_BUDGET: ByWire = {
     }
 }
 CLAUDE_OPUS_4_5: ByWire = {"anthropic": {**CLAUDE_BUDGET["anthropic"], "efforts": ("low", "medium", "high")}}
+
+
+def _gemini(*efforts: str) -> ByWire:
+    """Return what holds for a Gemini from 3 on, which thinks at levels and calls hosted tools beside functions."""
+    return {"gemini": {"efforts": efforts, "combined": True}, "gemini_interactions": {"efforts": efforts}}
+
+
+GEMINI_4: ByWire = _gemini("minimal", "low", "medium", "high", "xhigh")
+GEMINI_3_FLASH: ByWire = _gemini("minimal", "low", "medium", "high")
+GEMINI_3_PRO: ByWire = _gemini("low", "medium", "high")
+_GEMINI_2_5: dict[str, Any] = {
+    "thinking": "budget",
+    "signatures": False,
+    "structured_with_tools": False,
+    "result_media": (),
+}
+GEMINI_2_5_PRO: ByWire = {"gemini": {**_GEMINI_2_5, "budget": (128, 32_768)}}
+GEMINI_2_5_FLASH: ByWire = {"gemini": {**_GEMINI_2_5, "budget": (1, 24_576), "thinking_off": True}}
+GEMINI_2_5_LITE: ByWire = {"gemini": {**_GEMINI_2_5, "budget": (512, 24_576), "thinking_off": True}}

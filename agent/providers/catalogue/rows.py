@@ -159,40 +159,55 @@ _GEMINI: tuple[Row, ...] = (
     Row("gemini-2.5-*", dialects=dialects.GEMINI_2_5_PRO),
 )
 
-ROWS: Mapping[str, tuple[Row, ...]] = {
-    "openai": _OPENAI,
-    "azure": tuple(replace(row, prices=(), dialects=dialects.uncached(row.dialects)) for row in _OPENAI),
-    "anthropic": (
-        _always_thinks("claude-opus-5-5*", _claude(4, 20, 0.2)),
-        Row(
-            "claude-sonnet-5-5*",
-            _MILLION,
-            128_000,
-            (_claude(2, 10, 0.1),),
-            dialects=dialects.CLAUDE_SONNET_5_5,
-        ),
-        Row(
-            "claude-haiku-5-5*",
-            _MILLION,
-            128_000,
-            (replace(_claude(0.1, 0.5, 0.01), tiers=((100_000, _claude(0.5, 2.5, 0.05)),)),),
-        ),
-        _always_thinks("claude-fable-5-2*", _claude(8, 40, 0.2)),
-        _always_thinks("claude-fable-5-1*", _claude(10, 50, 0.25)),
-        Row("claude-opus-5", _MILLION, 128_000, (_claude(5, 25, 0.5),), dialects=dialects.CLAUDE_OPUS),
-        Row("claude-opus-4-8*", _MILLION, 128_000, (_claude(5, 25, 0.5),), dialects=dialects.CLAUDE_OPUS),
-        Row("claude-opus-4-7*", _MILLION, 128_000, (_claude(5, 25, 0.5),)),
-        Row("claude-opus-4-5*", 200_000, 64_000, (_claude(5, 25, 0.5),), dialects=dialects.CLAUDE_OPUS_4_5),
-        Row("claude-sonnet-5", _MILLION, 128_000, (_claude(2, 10, 0.2),)),
-        Row("claude-haiku-4-5*", 200_000, 64_000, (_claude(1, 5, 0.1),), dialects=dialects.CLAUDE_BUDGET),
-        Row("claude-mythos-5*", dialects=dialects.CLAUDE_ALWAYS_THINKS),
-        Row("claude-*-4-6*", dialects=dialects.CLAUDE_4_6),
-        Row("claude-*-4-[0-5]*", dialects=dialects.CLAUDE_BUDGET),
-        Row("claude-*-4", dialects=dialects.CLAUDE_BUDGET),
-        Row("claude-*-4-20*", dialects=dialects.CLAUDE_BUDGET),
+_CLAUDE: tuple[Row, ...] = (
+    _always_thinks("claude-opus-5-5*", _claude(4, 20, 0.2)),
+    Row(
+        "claude-sonnet-5-5*",
+        _MILLION,
+        128_000,
+        (_claude(2, 10, 0.1),),
+        dialects=dialects.CLAUDE_SONNET_5_5,
     ),
+    Row(
+        "claude-haiku-5-5*",
+        _MILLION,
+        128_000,
+        (replace(_claude(0.1, 0.5, 0.01), tiers=((100_000, _claude(0.5, 2.5, 0.05)),)),),
+    ),
+    _always_thinks("claude-fable-5-2*", _claude(8, 40, 0.2)),
+    _always_thinks("claude-fable-5-1*", _claude(10, 50, 0.25)),
+    Row("claude-opus-5", _MILLION, 128_000, (_claude(5, 25, 0.5),), dialects=dialects.CLAUDE_OPUS),
+    Row("claude-opus-4-8*", _MILLION, 128_000, (_claude(5, 25, 0.5),), dialects=dialects.CLAUDE_OPUS),
+    Row("claude-opus-4-7*", _MILLION, 128_000, (_claude(5, 25, 0.5),)),
+    Row("claude-opus-4-5*", 200_000, 64_000, (_claude(5, 25, 0.5),), dialects=dialects.CLAUDE_OPUS_4_5),
+    Row("claude-sonnet-5", _MILLION, 128_000, (_claude(2, 10, 0.2),)),
+    Row("claude-haiku-4-5*", 200_000, 64_000, (_claude(1, 5, 0.1),), dialects=dialects.CLAUDE_BUDGET),
+    Row("claude-mythos-5*", dialects=dialects.CLAUDE_ALWAYS_THINKS),
+    Row("claude-*-4-6*", dialects=dialects.CLAUDE_4_6),
+    Row("claude-*-4-[0-5]*", dialects=dialects.CLAUDE_BUDGET),
+    Row("claude-*-4", dialects=dialects.CLAUDE_BUDGET),
+    Row("claude-*-4-20*", dialects=dialects.CLAUDE_BUDGET),
+)
+_AZURE = tuple(replace(row, prices=(), dialects=dialects.uncached(row.dialects)) for row in _OPENAI)
+_CHAT: tuple[WireName, ...] = ("openai_chat",)
+_LEGACY: tuple[WireName, ...] = ("openai_completions",)
+_INSTRUCT = (
+    Row("gpt-3.5-turbo-instruct*", 4096, wires=_LEGACY),
+    Row("davinci-002", 16_384, wires=_LEGACY),
+    Row("babbage-002", 16_384, wires=_LEGACY),
+)
+
+ROWS: Mapping[str, tuple[Row, ...]] = {
+    "openai": (*_OPENAI, *_INSTRUCT),
+    "azure": _AZURE,
+    "azure-deployments": tuple(replace(row, wires=_CHAT) for row in _AZURE if _CHAT[0] in row.wires),
+    "anthropic": _CLAUDE,
     "gemini": _GEMINI,
-    "vertex": _GEMINI,
+    "vertex": (
+        *_GEMINI,
+        *(replace(row, wires=("anthropic",)) for row in (*_CLAUDE, Row("claude-*"))),
+        Row("*/*", wires=_CHAT),
+    ),
     "zai": _glm(Prices(1.4, 4.4, 0.26), Prices(1.4, 4.4, 0.26)),
     "bigmodel": _glm(Prices(1.103, 3.862, 0.276), Prices(0.828, 3.31, 0.179)),
     "mock": (
