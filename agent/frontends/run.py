@@ -169,7 +169,8 @@ def _tell(output: Output, options: RunOptions, result: Result) -> int:
 
 def _os_error(error: OSError, places: Folders) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    ours = str(error.filename).startswith(str(places.state))
+    file = Path(str(error.filename or "-"))
+    ours = file.is_relative_to(places.state) or places.state.is_relative_to(file)
     hint = "; set XDG_STATE_HOME to a folder that can be written, or keep no session with --ephemeral"
     return f"{where}{error.strerror or error}" + (hint if ours else "")
 
