@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from treadle.agent.config import Config
 from treadle.agent.messages import Usage
 from treadle.agent.providers import catalogue, vendors
 from treadle.agent.providers.client import Client
-from treadle.agent.providers.contract import ModelInfo, Wire, WireName
-from treadle.agent.providers.transport import Address, Transport
+from treadle.agent.providers.contract import AuthFailed, ModelInfo, Wire, WireName
+from treadle.agent.providers.credentials import Grant
+from treadle.agent.providers.transport import Address, Authenticator, Timeouts, Transport
 
 WIRES: tuple[WireName, ...] = ("openai_chat", "openai_responses", "openai_completions", "anthropic")
 """The wires that this program speaks."""
@@ -21,15 +23,39 @@ def language_model(spec: str, config: Config, env: Mapping[str, str]) -> Client:
     vendor, name = catalogue.split(spec)
     endpoint = vendors.resolve(vendor, env, config.providers)
     home = catalogue.Home(
-        vendor, endpoint.hash, endpoint.wire, endpoint.dialects, endpoint.dialect, endpoint.usual
+        vendor,
+        endpoint.hash,
+        endpoint.wire,
+        endpoint.dialects,
+        endpoint.dialect,
+        endpoint.usual,
+        config.providers[vendor].wire if vendor in config.providers else None,
     )
     shelf = catalogue.Shelf(WIRES, _book, datetime.now(UTC))
     info = catalogue.find(name, home, shelf, settings=config.models)
     timeouts = config.connection.timeouts
     if config.limits.time is not None:
         timeouts = timeouts.model_copy(update={"connect": min(timeouts.connect, config.limits.time / 2)})
-    transport = Transport(Address(endpoint.base_url, endpoint.headers, endpoint.proxy), timeouts=timeouts)
+    authenticator = _tokens(endpoint.grant, timeouts) if endpoint.grant is not None else None
+    url = endpoint.address(info.id, info.wire)
+    transport = Transport(Address(url, endpoint.headers, endpoint.proxy, authenticator), timeouts=timeouts)
     return Client(wire(info.wire), info, transport, secrets=endpoint.secrets)
+
+
+def _tokens(grant: Grant, timeouts: Timeouts) -> Authenticator:
+    """Return what has tokens for a grant, loading what it takes."""
+    from treadle.agent.providers.tokens import Tokens
+
+    signer = grant.signer
+    if signer is None:
+        return Tokens(grant, timeouts=timeouts)
+    try:
+        from treadle.agent.providers.signing import assertion
+    except ImportError as error:
+        raise AuthFailed(
+            "A service account's key needs the extra `google`: pip install 'treadle[google]'"
+        ) from error
+    return Tokens(grant, assertion=partial(assertion, signer, grant.url), timeouts=timeouts)
 
 
 def wire(name: WireName) -> Wire:

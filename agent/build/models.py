@@ -56,7 +56,7 @@ def _sources(config: Config, vendor: str | None, now: datetime) -> Sources:
 
 
 def _home(row: Vendor, own: ProviderSettings) -> catalogue.Home:
-    return catalogue.Home(row.name, "", own.wire or row.wire, row.dialects, own.dialect)
+    return catalogue.Home(row.name, "", own.wire or row.wire, row.dialects, own.dialect, chosen=own.wire)
 
 
 @cache

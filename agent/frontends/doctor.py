@@ -22,7 +22,8 @@ from treadle.agent.config import Config, ConfigError, environment, folders, load
 from treadle.agent.frontends.outputs import OutputClosed, emit, wants_color
 from treadle.agent.providers import catalogue, vendors
 from treadle.agent.providers.contract import ProviderError
-from treadle.agent.providers.vendors import VENDORS
+from treadle.agent.providers.vendor_rows import VENDORS
+from treadle.agent.providers.vendors import base_variables
 from treadle.sandbox.bubblewrap import find, probe
 from treadle.sandbox.contract import SandboxUnavailable
 
@@ -121,8 +122,9 @@ def _model(env: Mapping[str, str], config: Config) -> Check:
             "model", "note", "none is set", "give -m VENDOR/MODEL, or set `model` in the config file"
         )
     try:
-        vendor, _ = catalogue.split(config.model)
-        vendors.resolve(vendor, env, config.providers)
+        for name in config.model.split(","):
+            vendor, _ = catalogue.split(name.strip())
+            vendors.resolve(vendor, env, config.providers)
     except ProviderError as error:
         return Check("model", "broken", f"{config.model}: {error}")
     return Check("model", "ok", config.model)
@@ -130,7 +132,7 @@ def _model(env: Mapping[str, str], config: Config) -> Check:
 
 def _keys(env: Mapping[str, str], config: Config) -> Check:
     """Name the variables that hold keys. Their values are never looked at, but for whether there are any."""
-    names = {name: vendor.key_env for name, vendor in VENDORS.items()}
+    names = {name: (*vendor.key_env, *vendor.token_env) for name, vendor in VENDORS.items()}
     names |= {name: (own.key_env,) for name, own in config.providers.items() if own.key_env}
     found = [
         f"{vendor} ({variable})"
@@ -146,7 +148,9 @@ def _keys(env: Mapping[str, str], config: Config) -> Check:
 
 def _addresses(env: Mapping[str, str], config: Config) -> Check:
     """Name the base URLs that are not the vendors' own."""
-    given = {name: env[name] for vendor in VENDORS.values() for name, _ in vendor.base_env if env.get(name)}
+    given = {
+        name: env[name] for vendor in VENDORS.values() for name in base_variables(vendor) if env.get(name)
+    }
     given |= {f"providers.{name}": own.base_url for name, own in config.providers.items() if own.base_url}
     told = [f"{name}={_public(value)}" for name, value in given.items()]
     return Check("base URLs", "ok", ", ".join(told) or "the vendors' own")

@@ -110,7 +110,7 @@ class Client:
         error.args = (self._clean(str(error)),)
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in (*self._secrets, *self._transport.secrets):
             text = text.replace(secret, _BLOT)
         return text
 

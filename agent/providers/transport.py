@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from treadle.agent.providers.contract import (
@@ -45,6 +46,21 @@ class Timeouts(Frozen):
     """Between two bytes of an answer; a comment is a byte too. Also for a write that does not move."""
 
 
+class Authenticator(Protocol):
+    """Proves who asks, where that takes more than a key that is known from the start."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        ...
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers that prove it, for one request. Raises `ProviderError`."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where calls go: a base URL, what is sent with each, and the proxy on the way, if any."""
@@ -52,6 +68,7 @@ class Address:
     base_url: str
     headers: Mapping[str, str]
     proxy: str | None = None
+    authenticator: Authenticator | None = None
 
 
 class Reply:
@@ -118,16 +135,26 @@ class Transport:
         self._base = urlsplit(address.base_url)
         self._headers = address.headers
         self._proxy = address.proxy
+        self._authenticator = address.authenticator
         self._timeouts = timeouts or Timeouts()
         self._max_bytes = max_bytes
         self._client: httpx.AsyncClient | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What an authenticator would not have shown."""
+        return self._authenticator.secrets if self._authenticator is not None else ()
 
     @asynccontextmanager
     async def send(self, call: HttpCall) -> AsyncGenerator[Reply]:
         """Send a call; leaving the context gives the connection back, or closes it when the body was not read out.
 
-        Raises `Unreachable`, whose message names the phase, and `InvalidRequest` for what HTTP cannot carry.
+        Raises `Unreachable`, whose message names the phase, `InvalidRequest` for what HTTP cannot carry, and what an
+        authenticator raises.
         """
+        proof: Mapping[str, str] = {}
+        if self._authenticator is not None:
+            proof = await self._authenticator.headers()
         waits = {
             "connect": self._timeouts.connect,
             "read": self._timeouts.first_byte,
@@ -136,7 +163,7 @@ class Transport:
         if self._client is None:
             self._client = self._open()
         try:
-            response = await self._client.send(self._request(call, waits), stream=True)
+            response = await self._client.send(self._request(call, waits, proof), stream=True)
         except _FAILURES as error:
             raise self._unreachable(error) from error
         except (UnicodeError, httpx.InvalidURL, httpx.LocalProtocolError) as error:
@@ -148,8 +175,8 @@ class Transport:
             await response.aclose()
 
     def preview(self, call: HttpCall) -> tuple[str, Mapping[str, str], bytes]:
-        """Return the URL, the headers and the body of what `send` would send."""
-        request = self._request(call, {})
+        """Return the URL, the headers and the body of what `send` would send. No authenticator is asked."""
+        request = self._request(call, {}, {"authorization": ""} if self._authenticator is not None else {})
         return str(request.url), dict(request.headers), request.content
 
     async def aclose(self) -> None:
@@ -157,6 +184,8 @@ class Transport:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+        if self._authenticator is not None:
+            await self._authenticator.aclose()
 
     def _open(self) -> httpx.AsyncClient:
         # For http:// a context that trusts nobody: to read certificates takes longer than a whole request.
@@ -169,7 +198,7 @@ class Transport:
         )
         return httpx.AsyncClient(transport=transport, trust_env=False)
 
-    def _request(self, call: HttpCall, waits: dict[str, float]) -> httpx.Request:
+    def _request(self, call: HttpCall, waits: dict[str, float], proof: Mapping[str, str]) -> httpx.Request:
         if any(ord(char) <= 32 or ord(char) == 127 for char in call.path) or "/../" in f"{call.path}/":
             raise InvalidRequest(f"{call.path!r} is no path to send a request to.")
         base = self._base
@@ -182,7 +211,7 @@ class Transport:
             "accept-encoding": "identity",
             **({"content-type": kind} if body else {}),
             **{name.lower(): value for name, value in self._headers.items()},
-            **{name.lower(): value for name, value in call.headers.items()},
+            **{name.lower(): value for name, value in (*proof.items(), *call.headers.items())},
         }
         return httpx.Request(
             call.method,

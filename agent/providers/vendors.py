@@ -8,42 +8,21 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_address
-from typing import Any, Literal, TypeAlias
-from urllib.parse import unquote, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field
 
-from treadle.agent.providers import dialects
 from treadle.agent.providers.contract import AuthFailed, Dialect, InvalidRequest, NotFound, WireName
+from treadle.agent.providers.credentials import Grant, entra_grant, google_grant
 from treadle.agent.providers.dialects import ByWire
+from treadle.agent.providers.vendor_rows import VENDORS, Auth, Vendor
 from treadle.tools.contract import Frozen
 
-Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
-"""The header that carries the key; `bearer` is `Authorization: Bearer`."""
-
 _SHORTEST_SECRET = 6
+_PLACE = re.compile(r"\{([A-Z][A-Z0-9_]*)(?:=([a-z0-9-]+))?\}")
+_SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """One row: a place that serves models."""
-
-    name: str
-    base_url: str = ""
-    """Paths of wires go below it. Empty when there is no usual place."""
-    base_env: tuple[tuple[str, str], ...] = ()
-    """Variables that name another place, the first one set wins, each with what its value becomes."""
-    key_env: tuple[str, ...] = ()
-    auth: Auth = "bearer"
-    key_optional: bool = False
-    stock_key: str = ""
-    """Sent when there is no other; no secret."""
-    wire: WireName = "openai_chat"
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    header_env: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Headers taken from variables, when set. They are the account's scope."""
-    dialects: ByWire = field(default_factory=dict[WireName, Dialect])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +45,15 @@ class Endpoint:
     usual: bool = True
     """False where another place was named than the vendor's own: its models may have any name."""
     proxy: str | None = None
+    paths: Mapping[WireName, str] = field(default_factory=dict[WireName, str])
+    """What stands between the base URL and a wire's own path."""
+    grant: Grant | None = None
+    """What a token is had for, where the headers hold no key."""
+
+    def address(self, model: str, wire: WireName) -> str:
+        """Return the base URL of one model over one wire."""
+        base, question, query = self.base_url.replace("{model}", quote(model, safe="")).partition("?")
+        return base + self.paths.get(wire, "") + question + query
 
 
 class ProviderSettings(Frozen):
@@ -80,116 +68,6 @@ class ProviderSettings(Frozen):
     dialect: dict[str, Any] = Field(default_factory=dict)
 
 
-def _local(name: str, base_url: str, *base_env: tuple[str, str], dialects: ByWire) -> Vendor:
-    key = f"{name.upper()}_API_KEY"
-    return Vendor(name, base_url, base_env, (key,), key_optional=True, dialects=dialects)
-
-
-def _glm(name: str, host: str, *key_env: str) -> Vendor:
-    base = f"https://{host}/api/paas/v4"
-    return Vendor(name, base, ((f"{name.upper()}_BASE_URL", "{}"),), key_env, dialects=dialects.GLM)
-
-
-VENDORS: Mapping[str, Vendor] = {
-    vendor.name: vendor
-    for vendor in (
-        Vendor(
-            "openai",
-            "https://api.openai.com/v1",
-            (("OPENAI_BASE_URL", "{}"),),
-            ("OPENAI_API_KEY",),
-            header_env={"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PROJECT_ID"},
-            dialects=dialects.OPENAI,
-        ),
-        Vendor(
-            "anthropic",
-            "https://api.anthropic.com/v1",
-            (("ANTHROPIC_BASE_URL", "{}/v1"),),
-            ("ANTHROPIC_API_KEY",),
-            auth="x-api-key",
-            wire="anthropic",
-            header_env={"anthropic-workspace-id": "ANTHROPIC_WORKSPACE_ID"},
-        ),
-        Vendor(
-            "gemini",
-            "https://generativelanguage.googleapis.com/v1",
-            (("GEMINI_BASE_URL", "{}/v1"), ("GOOGLE_GEMINI_BASE_URL", "{}/v1")),
-            ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-            auth="x-goog-api-key",
-            wire="gemini",
-        ),
-        Vendor(
-            "openrouter",
-            "https://openrouter.ai/api/v1",
-            (("OPENROUTER_BASE_URL", "{}"),),
-            ("OPENROUTER_API_KEY",),
-            headers={"x-openrouter-title": "treadle"},
-            dialects=dialects.OPENROUTER,
-        ),
-        Vendor(
-            "azure",
-            "",
-            (
-                ("AZURE_OPENAI_BASE_URL", "{}"),
-                ("AZURE_OPENAI_ENDPOINT", "{}/openai/v1"),
-                ("AZURE_OPENAI_RESOURCE", "https://{}.openai.azure.com/openai/v1"),
-            ),
-            ("AZURE_OPENAI_API_KEY",),
-            auth="api-key",
-            dialects=dialects.AZURE,
-        ),
-        _glm("zai", "api.z.ai", "ZAI_API_KEY", "ZHIPUAI_API_KEY"),
-        _glm("bigmodel", "open.bigmodel.cn", "ZHIPUAI_API_KEY", "BIGMODEL_API_KEY"),
-        Vendor(
-            "deepseek",
-            "https://api.deepseek.com/v1",
-            (("DEEPSEEK_BASE_URL", "{}"),),
-            ("DEEPSEEK_API_KEY",),
-            dialects=dialects.DEEPSEEK,
-        ),
-        Vendor(
-            "moonshot",
-            "https://api.moonshot.ai/v1",
-            (("MOONSHOT_BASE_URL", "{}"),),
-            ("MOONSHOT_API_KEY",),
-            dialects=dialects.MOONSHOT,
-        ),
-        Vendor(
-            "mistral",
-            "https://api.mistral.ai/v1",
-            (("MISTRAL_BASE_URL", "{}"),),
-            ("MISTRAL_API_KEY",),
-            dialects=dialects.MISTRAL,
-        ),
-        Vendor(
-            "xai", "https://api.x.ai/v1", (("XAI_BASE_URL", "{}"),), ("XAI_API_KEY",), dialects=dialects.XAI
-        ),
-        Vendor(
-            "groq",
-            "https://api.groq.com/openai/v1",
-            (("GROQ_BASE_URL", "{}"),),
-            ("GROQ_API_KEY",),
-            dialects=dialects.GROQ,
-        ),
-        _local("vllm", "http://127.0.0.1:8000/v1", ("VLLM_BASE_URL", "{}"), dialects=dialects.OPEN_WEIGHTS),
-        _local(
-            "ollama",
-            "http://127.0.0.1:11434/v1",
-            ("OLLAMA_BASE_URL", "{}"),
-            ("OLLAMA_HOST", "{}/v1"),
-            dialects=dialects.OLLAMA,
-        ),
-        _local(
-            "lmstudio",
-            "http://127.0.0.1:1234/v1",
-            ("LMSTUDIO_BASE_URL", "{}"),
-            dialects=dialects.OPEN_WEIGHTS,
-        ),
-        replace(_local("mock", "", ("TREADLE_MOCK_URL", "{}/v1"), dialects=dialects.MOCK), stock_key="mock"),
-    )
-}
-
-
 def resolve(
     name: str, env: Mapping[str, str], settings: Mapping[str, ProviderSettings] | None = None
 ) -> Endpoint:
@@ -201,26 +79,30 @@ def resolve(
     own = (settings or {}).get(name, ProviderSettings())
     row = _row(name, own, settings or {})
     base = _base_url(row, own, env)
-    auth = own.auth or row.auth
-    key = _key(row, own, env) if auth != "none" else ""
-    scope = {header: env[var] for header, var in row.header_env.items() if env.get(var)}
-    headers = {**row.headers, **scope, **own.headers}
-    if key:
-        header, value = ("authorization", f"Bearer {key}") if auth == "bearer" else (auth, key)
-        headers[header] = value
-    material = "\n".join([base, *(f"{header}: {value}" for header, value in sorted(scope.items()))])
+    proof, grant = _proof(row, own, env)
+    scope = {header: value for header, text in row.headers.items() if (value := _filled(text, env))}
+    if grant is not None:
+        grant = replace(grant, proxy=_proxy(grant.url, env))
+    scoped = (f"{header}: {value}" for header, value in sorted(scope.items()) if row.headers[header] != value)
     return Endpoint(
         vendor=name,
         base_url=base,
-        headers=headers,
-        secrets=_secrets(key, *own.headers.values()),
-        hash=sha256(material.encode()).hexdigest()[:16],
+        headers={**scope, **own.headers, **proof},
+        secrets=_secrets(*_keys(row, proof), *own.headers.values(), *(grant.secrets if grant else ())),
+        hash=sha256("\n".join([base, *scoped]).encode()).hexdigest()[:16],
         wire=own.wire or row.wire,
         dialects=row.dialects,
         dialect=own.dialect,
         usual=base == row.base_url,
         proxy=_proxy(base, env),
+        paths={} if own.base_url else row.paths,
+        grant=grant,
     )
+
+
+def _keys(row: Vendor, proof: Mapping[str, str]) -> list[str]:
+    keys = [value.removeprefix("Bearer ") for value in proof.values()]
+    return [key for key in keys if key != row.stock_key]
 
 
 def _secrets(*values: str) -> tuple[str, ...]:
@@ -232,7 +114,7 @@ def _row(name: str, own: ProviderSettings, configured: Iterable[str]) -> Vendor:
     if row := VENDORS.get(name):
         return row
     if own.base_url:
-        return Vendor(name, key_optional=own.key_env is None)
+        return Vendor(name, stock_key="" if own.key_env is None else None)
     known = {*VENDORS, *configured} - {name}
     near = get_close_matches(name, known, n=2, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}."
@@ -244,24 +126,48 @@ def _base_url(row: Vendor, own: ProviderSettings, env: Mapping[str, str]) -> str
     if own.base_url:
         value, source = own.base_url, f"base_url of provider {row.name}"
     else:
-        for variable, template in row.base_env:
-            if given := env.get(variable, "").strip().rstrip("/"):
-                value, source = _filled(template, given, variable), variable
+        for template in row.base_env:
+            if filled := _filled(template, env):
+                value = filled if "://" in filled else f"http://{filled}"
+                source = " and ".join(_variables(template))
                 break
     if not value:
-        names = " or ".join(variable for variable, _ in row.base_env)
+        needs = [frozenset(_variables(template)) for template in row.base_env]
+        least = [each for each in dict.fromkeys(needs) if not any(other < each for other in needs)]
+        names = " or ".join(" and ".join(sorted(each)) for each in least)
         raise InvalidRequest(f"{row.name} has no usual address: set {names}.")
     return _checked(value.rstrip("/"), source)
 
 
-def _filled(template: str, given: str, variable: str) -> str:
-    if template.startswith("https://"):
-        if not _LABEL.fullmatch(given):
-            raise InvalidRequest(f"{variable} is {given!r}, which cannot be part of a host name.")
-        return template.format(given)
-    path = template.removeprefix("{}")
-    given = given.removesuffix(path) if path else given
-    return template.format(given if "://" in given else f"http://{given}")
+def base_variables(row: Vendor) -> tuple[str, ...]:
+    """Return the variables that say where a vendor is, each once."""
+    return tuple(dict.fromkeys(name for template in row.base_env for name in _variables(template)))
+
+
+def _variables(template: str) -> list[str]:
+    return [found[1] for found in _PLACE.finditer(template)]
+
+
+def _filled(template: str, env: Mapping[str, str]) -> str | None:
+    """Return a text with its variables put in; None when one is not set, or set to another value than it must be.
+
+    A variable at the beginning is a URL, whose path may be there already; in a host's name it is one DNS label, and
+    elsewhere one segment of a path.
+    """
+    values: dict[str, str] = {}
+    for found in _PLACE.finditer(template):
+        name, only = found.groups()
+        given = env.get(name, "").strip().rstrip("/")
+        if not given or only not in {None, given}:
+            return None
+        if found.start() > 0:
+            shape = _SEGMENT if "/" in template[: found.start()].removeprefix("https://") else _LABEL
+            if not shape.fullmatch(given):
+                raise InvalidRequest(f"{name} is {given!r}, which cannot be part of an address.")
+        else:
+            given = given.removesuffix(_PLACE.split(template[found.end() :])[0])
+        values[name] = given
+    return _PLACE.sub(lambda found: values[found[1]], template)
 
 
 def _checked(url: str, source: str) -> str:
@@ -278,16 +184,46 @@ def _checked(url: str, source: str) -> str:
     return url
 
 
-def _key(row: Vendor, own: ProviderSettings, env: Mapping[str, str]) -> str:
+def _proof(
+    row: Vendor, own: ProviderSettings, env: Mapping[str, str]
+) -> tuple[Mapping[str, str], Grant | None]:
+    """Return the header that says who asks, or what a token is had for. Neither, where none is needed."""
+    auth = own.auth or row.auth
+    if auth == "none":
+        return {}, None
+    if not own.key_env and (token := _first(row.token_env, env)):
+        return _header("bearer", token), None
     names = (own.key_env,) if own.key_env else row.key_env
+    if key := _first(names, env) or row.stock_key:
+        return _header(auth, key), None
+    if not own.key_env and (grant := _grant(row, env)):
+        return {}, grant
+    if row.key_optional:
+        return {}, None
+    raise AuthFailed(f"There is no key for {row.name}: set {' or '.join((*names, *row.token_env))}.")
+
+
+def _grant(row: Vendor, env: Mapping[str, str]) -> Grant | None:
+    match row.tokens:
+        case "google":
+            return google_grant(env)
+        case "entra":
+            return entra_grant(env)
+        case None:
+            return None
+
+
+def _header(auth: Auth, key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"} if auth == "bearer" else {auth: key}
+
+
+def _first(names: Iterable[str], env: Mapping[str, str]) -> str:
     for name in names:
         if key := env.get(name, "").strip():
             if not all(33 <= ord(char) <= 126 for char in key):
                 raise AuthFailed(f"{name} holds characters that no key has.")
             return key
-    if row.key_optional:
-        return row.stock_key
-    raise AuthFailed(f"There is no key for {row.name}: set {' or '.join(names)}.")
+    return ""
 
 
 def _proxy(base_url: str, env: Mapping[str, str]) -> str | None:

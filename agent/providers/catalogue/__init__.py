@@ -16,7 +16,7 @@ from treadle.agent.messages import Usage
 from treadle.agent.providers.catalogue.rows import CLOSED, ROWS, Row
 from treadle.agent.providers.contract import Dialect, InvalidRequest, ModelInfo, NotFound, Prices, WireName
 from treadle.agent.providers.dialects import ByWire
-from treadle.tools.contract import Frozen
+from treadle.tools.contract import Frozen, as_object
 
 PACKAGED: Mapping[str, str] = {
     "openai": "openai",
@@ -101,6 +101,8 @@ class Home:
     """The user's, over any wire."""
     usual: bool = True
     """False where the vendor's own address was replaced: models there may have any name."""
+    chosen: WireName | None = None
+    """The user's, for every model there."""
 
     @property
     def closed(self) -> bool:
@@ -146,7 +148,7 @@ def find(
     known = bool(row.context_window or listed or own)
     if not known and home.closed:
         _refuse_slip(home.vendor, model, shelf.book())
-    wire = _wire(row, home, shelf.wires, model)
+    wire = _wire(row, home, own, shelf.wires, model)
     info = ModelInfo(
         id=model,
         wire=wire,
@@ -156,10 +158,10 @@ def find(
         max_output=row.max_output,
         prices=_valid(row.prices, shelf.at) or (listed.prices if listed else None),
         known=known,
-        dialect={**home.dialects.get(wire, {}), **row.dialects.get(wire, {}), **home.dialect},
+        dialect=_joined(home.dialects.get(wire, {}), row.dialects.get(wire, {}), home.dialect),
     )
     for each in own:
-        info = _amended(info, each, shelf.wires)
+        info = _amended(info, each)
     return info
 
 
@@ -204,6 +206,8 @@ def _row(vendor: str, model: str) -> Row:
         row = _row(_UPSTREAM.get(vendor, vendor), model.partition(":")[0])
         return Row(row.glob, row.context_window, row.max_output) if row is not _UNKNOWN else row
     names = {model.lower(), model.lower().replace(".", "-")} if vendor == "anthropic" else {model.lower()}
+    if vendor == "vertex":
+        names = {name.partition("@")[0] for name in names}  # after it comes a version
     rows = ROWS.get(vendor, ())
     return next((row for row in rows if any(fnmatchcase(name, row.glob) for name in names)), _UNKNOWN)
 
@@ -232,12 +236,23 @@ def _refuse_slip(vendor: str, model: str, book: Book) -> None:
         raise NotFound(f"{vendor} has no model {model!r}; did you mean {' or '.join(near[:2])}?")
 
 
-def _wire(row: Row, home: Home, wires: Collection[WireName], model: str) -> WireName:
-    wanted = row.wires or (home.wire,)
+def _wire(
+    row: Row, home: Home, own: Iterable[ModelSettings], wires: Collection[WireName], model: str
+) -> WireName:
+    """Return the wire: what the user says of the model or of the vendor, else the best one that there is."""
+    said: list[WireName] = [wire for wire in (home.chosen, *(each.wire for each in own)) if wire is not None]
+    wanted: tuple[WireName, ...] = tuple(said[-1:]) or row.wires or (home.wire,)
     for wire in wanted:
         if wire in wires:
             return wire
     raise InvalidRequest(f"{home.vendor}/{model} is reached over {wanted[0]} only, which is not there yet.")
+
+
+def _joined(*dialects: Dialect) -> Dialect:
+    """Put dialects together: the later ones win, but fields of `extra_body` add up."""
+    whole = {key: value for dialect in dialects for key, value in dialect.items()}
+    bodies = [body for dialect in dialects if (body := as_object(dialect.get("extra_body")))]
+    return whole | ({"extra_body": {k: v for body in bodies for k, v in body.items()}} if bodies else {})
 
 
 def _valid(prices: tuple[Prices, ...], at: datetime) -> Prices | None:
@@ -245,14 +260,11 @@ def _valid(prices: tuple[Prices, ...], at: datetime) -> Prices | None:
     return begun[-1] if begun else None
 
 
-def _amended(info: ModelInfo, said: ModelSettings, wires: Collection[WireName]) -> ModelInfo:
-    if said.wire is not None and said.wire not in wires:
-        raise InvalidRequest(f"The wire {said.wire} of {info.vendor}/{info.id} is not there yet.")
+def _amended(info: ModelInfo, said: ModelSettings) -> ModelInfo:
     return replace(
         info,
-        wire=said.wire or info.wire,
         context_window=said.context_window or info.context_window,
         max_output=said.max_output or info.max_output,
         prices=said.prices or info.prices,
-        dialect={**info.dialect, **said.dialect},
+        dialect=_joined(info.dialect, said.dialect),
     )

@@ -28,6 +28,9 @@ class Anthropic:
     A row's `dialect` says where a vendor or model strays. Its keys, with what holds when one is absent:
 
       anthropic_version     "2026-10-21", and "2023-06-01" where temperature, top_p or top_k are sent
+      version_in_body       "": or what stands there in place of the header and of `model`, which the path names
+      paths                 ("/messages", "/messages"): for a whole and for a streamed reply; `{model}` is the id
+      media_urls            True: media may be named by a URL
       betas                 (): names for the beta header
       sampling              "never"; or "allowed", "when_not_reasoning": temperature, top_p, top_k are taken
       thinking              "adaptive"; or "enabled" (with a budget of tokens), "none"

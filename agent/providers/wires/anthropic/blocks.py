@@ -137,9 +137,9 @@ def _render(model: ModelInfo, message: Message) -> Rendered:
     notes: Notes = []
     match message:
         case UserMessage(content=content):
-            blocks = [encoded(block) for item in content if (block := _shown(item, model.vendor, notes))]
+            blocks = [encoded(block) for item in content if (block := _shown(item, model, notes))]
         case ToolMessage(results=results):
-            blocks = [encoded(block) for block in _results(results, model.vendor, notes)]
+            blocks = [encoded(block) for block in _results(results, model, notes)]
         case AssistantMessage():
             blocks = _reply_blocks(message, model, notes)
         case _:
@@ -147,24 +147,24 @@ def _render(model: ModelInfo, message: Message) -> Rendered:
     return Rendered(tuple(blocks), tuple(notes))
 
 
-def _shown(content: Content, vendor: str, notes: Notes) -> JsonObject | None:
+def _shown(content: Content, model: ModelInfo, notes: Notes) -> JsonObject | None:
     """Return the block for one piece of content; None for an empty text, which the API refuses."""
     if isinstance(content, Media):
-        return _media(content, vendor) or text_block(media_placeholder(content, notes))
+        return _media(content, model) or text_block(media_placeholder(content, notes))
     text = content_text(content, notes)
     return text_block(text) if text.strip() else None
 
 
-def _media(media: Media, vendor: str) -> JsonObject | None:
+def _media(media: Media, model: ModelInfo) -> JsonObject | None:
     """Return an image or document block; None for what the API cannot be shown."""
-    key = file_id(media, vendor)
+    key, linked = file_id(media, model.vendor), model.dialect.get("media_urls", True)
     pdf, plain = media.mime == "application/pdf", media.mime.startswith("text/")
     match media.source:
         case _ if media.kind not in {"image", "document"}:
             return None
         case _ if key is not None:
             source = {"type": "file", "file_id": key}
-        case Url(url=url) if media.kind == "image" or pdf:
+        case Url(url=url) if linked and (media.kind == "image" or pdf):
             source = {"type": "url", "url": url}
         case Inline(data=data) if media.mime in _IMAGES or pdf:
             source = {"type": "base64", "media_type": media.mime, "data": data}
@@ -177,14 +177,14 @@ def _media(media: Media, vendor: str) -> JsonObject | None:
     return {"type": media.kind, "source": source, **title}
 
 
-def _results(results: Iterable[ToolResult], vendor: str, notes: Notes) -> list[JsonObject]:
+def _results(results: Iterable[ToolResult], model: ModelInfo, notes: Notes) -> list[JsonObject]:
     """Return the results of one reply, first. An error may hold text alone, so its media follow them all."""
     blocks: list[JsonObject] = []
     after: list[JsonObject] = []
     for result in results:
         shown: list[JsonObject] = []
         for item in result.content:
-            block = _shown(item, vendor, notes)
+            block = _shown(item, model, notes)
             if isinstance(item, ToolRef) and not result.is_error:
                 block = {"type": "tool_reference", "tool_name": item.name}
             if block:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, assert_never, cast
+from urllib.parse import quote
 
 from treadle import prompts
 from treadle.agent.messages import AssistantMessage, Message, Warned
@@ -111,9 +112,10 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         b'"messages":' + array((*sent, *words)) + b"}",
     ]
     kept_segments = (segment for segment, turn in zip(segments, conversation, strict=True) if turn.blocks)
+    whole, streamed = losses.takes("paths", ("/messages", "/messages"))
     return HttpCall(
         method="POST",
-        path="/messages",
+        path=(streamed if stream else whole).replace("{model}", quote(model.id, safe="")),
         body=b",".join(fields),
         segments=(*tools, *system, *kept_segments),
         headers=_headers(knobs, model.dialect),
@@ -225,7 +227,7 @@ def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
         losses.drop("verbosity")
     output = ({"effort": effort} if effort else {}) | _format(request, losses)
     return {
-        "model": model.id,
+        **_version_or_model(losses),
         "max_tokens": limit,
         **({"thinking": thinking} if thinking else {}),
         **({"output_config": output} if output else {}),
@@ -234,6 +236,12 @@ def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
         **_tier(request, losses),
         **_container(request.messages),
     }
+
+
+def _version_or_model(losses: _Losses) -> JsonObject:
+    """Name the model; where the path does, the version stands in the body instead."""
+    version = losses.takes("version_in_body", "")
+    return {"anthropic_version": version} if version else {"model": losses.model.id}
 
 
 def _thinking(request: ModelRequest, limit: int, losses: _Losses) -> tuple[JsonObject, str | None]:
@@ -350,8 +358,8 @@ def _container(messages: Sequence[Message]) -> JsonObject:
 def _headers(knobs: JsonObject, dialect: Dialect) -> dict[str, str]:
     sampled = not knobs.keys().isdisjoint(_SAMPLED)
     version = dialect.get("anthropic_version", SAMPLING_VERSION if sampled else VERSION)
+    named = {} if dialect.get("version_in_body") else {"anthropic-version": version}
     betas = [*dialect.get("betas", ())]
     if "block_binding" in knobs.get("thinking", {}):
         betas.append(BINDING_BETA)
-    named = {"anthropic-beta": ",".join(dict.fromkeys(betas))} if betas else {}
-    return {"anthropic-version": version, **named}
+    return named | ({"anthropic-beta": ",".join(dict.fromkeys(betas))} if betas else {})

@@ -5,7 +5,7 @@ import pytest
 from treadle.agent.providers.contract import AuthFailed, InvalidRequest, NotFound
 from treadle.agent.providers.vendors import VENDORS, ProviderSettings, is_loopback, resolve
 
-_KEYED = sorted(name for name, row in VENDORS.items() if not row.key_optional and name != "azure")
+_KEYED = sorted(name for name, row in VENDORS.items() if not row.key_optional and row.base_url)
 _HOSTED = sorted(name for name, row in VENDORS.items() if row.base_url)
 
 
