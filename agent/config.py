@@ -18,7 +18,7 @@ from treadle.agent.providers.retry import Retries
 from treadle.agent.providers.transport import Timeouts
 from treadle.agent.providers.vendors import ProviderSettings
 from treadle.sandbox.rules import parse_rule
-from treadle.tools.contract import Frozen, JsonObject, as_object
+from treadle.tools.contract import Frozen, HostedKind, JsonObject, as_object
 
 
 class ConfigError(Exception):
@@ -56,7 +56,7 @@ class Config(Frozen):
     """All settings, joined. None leaves a choice to the part that it is about."""
 
     model: str | None = None
-    """VENDOR/MODEL."""
+    """VENDOR/MODEL, with any number of fallbacks after commas."""
     effort: Effort | None = None
     mode: Mode | None = None
     sandbox: Literal["auto", "bwrap", "none"] = "auto"
@@ -65,6 +65,10 @@ class Config(Frozen):
     deny: tuple[str, ...] = ()
     reply: ReplySettings = Field(default_factory=ReplySettings)
     sampling: Sampling = Sampling()
+    hosted: dict[HostedKind, dict[str, Any] | bool] = Field(
+        default_factory=dict[HostedKind, dict[str, Any] | bool]
+    )
+    """Tools that the provider runs: true, or the vendor's own options; false turns off what another place turned on."""
     limits: LimitSettings = Field(default_factory=LimitSettings)
     connection: ConnectionSettings = Field(default_factory=ConnectionSettings)
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
@@ -155,7 +159,7 @@ def _project_settings(file: Path) -> JsonObject:
     return settings
 
 
-_USERS_OWN = {"providers", "models", "sandbox"}
+_USERS_OWN = {"providers", "models", "sandbox", "hosted"}
 
 
 def _join(settings: JsonObject, more: JsonObject) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,6 +14,7 @@ from treadle.agent.events import (
     Keep,
     LimitName,
     MessageAdded,
+    ModelChanged,
     Noted,
     OutcomeName,
     Show,
@@ -23,7 +25,15 @@ from treadle.agent.limits import Limits, Meter, Repeats, Spent, reached
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, notice
 from treadle.agent.providers.catalogue import cost
-from treadle.agent.providers.contract import AuthFailed, LanguageModel, Output, Prices, ProviderError
+from treadle.agent.providers.contract import (
+    AuthFailed,
+    LanguageModel,
+    NotFound,
+    Output,
+    Prices,
+    ProviderError,
+    QuotaExhausted,
+)
 from treadle.agent.providers.retry import Retries
 from treadle.agent.step import Calls, ask
 from treadle.prompts import load
@@ -52,6 +62,18 @@ class Desk:
     limits: Limits = field(default_factory=Limits)
     wanted: Wanted = field(default_factory=Wanted)
     retries: Retries = field(default_factory=Retries)
+    fallbacks: Mapping[str, LanguageModel] = field(default_factory=dict[str, LanguageModel])
+    """By VENDOR/MODEL, in the order in which they take over from `model` and from one another."""
+
+    def answering(self, name: str) -> LanguageModel:
+        """Return the model that answers while the branch says `name`."""
+        return self.fallbacks.get(name, self.model)
+
+    def after(self, name: str) -> str | None:
+        """Return the name of the model that takes over from another; None when there is none left."""
+        names = list(self.fallbacks)
+        following = names[names.index(name) + 1 :] if name in names else names
+        return following[0] if following else None
 
 
 class Turn:
@@ -115,19 +137,39 @@ class Turn:
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
-        request = assemble(self._log.conversation, self._desk.cache_key, self._desk.wanted.output)
-        reply = await ask(self._desk.model, request, self._desk.retries, self._keep, self._show)
+        reply, prices = await self._ask()
         message = reply.message
         assert isinstance(message, AssistantMessage)
         if message.warnings:
             message = await self._warn(message)
             reply = reply.model_copy(update={"message": message})
-        self._spent = self._spent.reply(message.usage, _cost(message, self._desk.model.info.prices))
+        self._spent = self._spent.reply(message.usage, _cost(message, prices))
         self._request_bytes += reply.request_bytes
         if message.calls:
             return await self._run_calls(message, reply)
         await self._keep(reply)
         return await self._without_calls(message)
+
+    async def _ask(self) -> tuple[MessageAdded, Prices | None]:
+        """Ask the model, or the first after it that can be had. Returns the reply and what it is billed at.
+
+        Raises `ProviderError` when none is left, and for what another model would not mend.
+        """
+        while True:
+            conversation = self._log.conversation
+            model = self._desk.answering(conversation.model)
+            request = assemble(conversation, self._desk.cache_key, self._desk.wanted.output)
+            try:
+                reply = await ask(model, request, self._desk.retries, self._keep, self._show)
+            except ProviderError as error:
+                following = self._desk.after(conversation.model)
+                if following is None or not _is_out_of_reach(error):
+                    raise
+                told = f"{conversation.model} cannot be had ({error}); {following} goes on from here"
+                await self._keep(ModelChanged(model=following, prefix=conversation.prefix))
+                await self._show(Noted(text=told))
+            else:
+                return reply, model.info.prices
 
     async def _warn(self, message: AssistantMessage) -> AssistantMessage:
         """Say what was lost, each loss once in a session. Returns the message with those that are new."""
@@ -194,6 +236,11 @@ class Turn:
         self._reminded.add(name)
         await self._keep(MessageAdded(message=notice(load(name))))
         return None
+
+
+def _is_out_of_reach(error: ProviderError) -> bool:
+    """Say whether it is the model that cannot be had, be it for now; not that the request or the key is wrong."""
+    return error.retryable or isinstance(error, QuotaExhausted | NotFound)
 
 
 def _cost(message: AssistantMessage, prices: Prices | None) -> float | None:

@@ -125,19 +125,22 @@ class Freeform(Frozen):
     grammar: Grammar | None = None
 
 
+HostedKind: TypeAlias = Literal[
+    "web_search",
+    "code_interpreter",
+    "file_search",
+    "computer_use",
+    "image_generation",
+    "mcp",
+    "tool_search",
+]
+
+
 class Hosted(Frozen):
     """A tool that the provider runs itself."""
 
     type: Literal["hosted"] = "hosted"
-    kind: Literal[
-        "web_search",
-        "code_interpreter",
-        "file_search",
-        "computer_use",
-        "image_generation",
-        "mcp",
-        "tool_search",
-    ]
+    kind: HostedKind
     config: JsonObject = Field(default_factory=dict)
 
     @property

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treadle.agent.build.confine import make_sandbox, spill_folder
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
-from treadle.agent.build.offer import answers_by_tool, make_calls, offer_answer, wanted_of
+from treadle.agent.build.offer import (
+    answers_by_tool,
+    check_hosted,
+    make_calls,
+    offer_answer,
+    wanted_of,
+)
 from treadle.agent.build.opening import Answer, Opened, Opening, WorkspaceError, workspace
-from treadle.agent.build.start import beginning, facts, go_on, model_spec, settings_of
+from treadle.agent.build.start import beginning, facts, go_on, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog, opened
 from treadle.agent.loop import Desk
+from treadle.agent.providers.client import Client
 from treadle.agent.session import Record, Session
 from treadle.agent.sessions import SpillFolder, folder_of, new_id
 from treadle.agent.step import Calls
@@ -53,38 +60,40 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
     path = opening.resume or folder_of(opening.folders.sessions, root) / f"{session_id}.jsonl"
     with spill_folder(path, ephemeral=opening.ephemeral) as spill, closing(_log(opening, path)) as log:
         new = log.head is None
-        spec = model_spec(opening, log)
-        client = language_model(spec, opening.config, opening.env)
-        try:
+        async with AsyncExitStack() as connections:
+            chain: dict[str, Client] = {}
+            for spec in model_chain(opening, log):
+                chain[spec] = language_model(spec, opening.config, opening.env)
+                connections.push_async_callback(chain[spec].aclose)
+                check_hosted(chain[spec], hosted_of(opening, log))
             sandbox = make_sandbox(opening, root, spill)
             record = Record(log)
             settings = settings_of(opening, log)
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
-            by_tool = answers_by_tool(opening, client.info)
+            first, info = next(iter(chain)), next(iter(chain.values())).info
+            by_tool = answers_by_tool(opening, info, log)
             if by_tool:
                 offer_answer(calls.toolbox, opening.answer.output)
             if new:
-                log.append(beginning(root, session_id, spec, calls.toolbox.snapshot().specs, settings))
-            changes = go_on(log, spec, settings, client.info)
-            wanted = wanted_of(opening, sandbox, by_tool=by_tool)
-            key = opened(log.branch()).session
+                log.append(beginning(opening, session_id, first, calls.toolbox.snapshot().specs, settings))
+            changes = go_on(opening, log, first, settings, info)
+            through = {spec: opening.through(client) for spec, client in chain.items()}
             desk = Desk(
-                key,
-                opening.through(client),
+                opened(log.branch()).session,
+                through.pop(first),
                 calls,
                 _limits(opening.config),
-                wanted,
+                wanted_of(opening, sandbox, by_tool=by_tool),
                 opening.config.connection.retries,
+                through,
             )
             yield Opened(
                 Session(session_id, desk, record),
-                client.info,
+                info,
                 sandbox.processes.level,
                 facts(opening, root, sandbox.processes.level) if new else (),
-                (*remarks(client.info), *changes),
+                (*(line for client in chain.values() for line in remarks(client.info)), *changes),
             )
-        finally:
-            await client.aclose()
 
 
 @contextmanager

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from typing import Literal
 
 from treadle.agent.build.opening import Opening
 from treadle.agent.checks import Check, fits_schema, is_json, verified
 from treadle.agent.events import Mode
+from treadle.agent.log import SessionLog
 from treadle.agent.loop import Wanted
+from treadle.agent.messages import user
 from treadle.agent.permit import Gate
-from treadle.agent.providers.contract import ModelInfo, Output
+from treadle.agent.providers.client import Client
+from treadle.agent.providers.contract import ModelInfo, ModelRequest, Output
 from treadle.agent.session import Record
 from treadle.agent.step import Calls
 from treadle.sandbox.contract import Sandbox
@@ -20,7 +24,7 @@ from treadle.sandbox.rules import parse_rule
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
-from treadle.tools.contract import Spill, Tool
+from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spill, Tool
 from treadle.tools.toolbox import Toolbox
 
 
@@ -59,10 +63,20 @@ def _ripgrep(path: str, root: str) -> str | None:
     return real if real and not inside(real, (root,)) else None
 
 
-def answers_by_tool(opening: Opening, info: ModelInfo) -> bool:
-    """Say whether the answer comes as a call: where no wire format holds the model to a schema, but tools work."""
-    native = info.dialect.get("structured", "json_schema") == "json_schema"
-    return opening.answer.output.schema is not None and not native and opening.tools != "none"
+def answers_by_tool(opening: Opening, info: ModelInfo, log: SessionLog) -> bool:
+    """Say whether the answer comes as a call: where no wire format holds the model to a schema, but tools work.
+
+    A session that goes on keeps the tools it has: without this very one among them it is asked in words.
+    """
+    schema = opening.answer.output.schema
+    if schema is None or info.dialect.get("structured", "json_schema") == "json_schema":
+        return False
+    if log.head is None:
+        return opening.tools != "none"
+    return any(
+        isinstance(tool, Function) and (tool.name, tool.parameters) == ("answer", schema)
+        for tool in log.conversation.prefix.tools
+    )
 
 
 def offer_answer(toolbox: Toolbox, output: Output) -> None:
@@ -71,6 +85,21 @@ def offer_answer(toolbox: Toolbox, output: Output) -> None:
 
     assert output.schema is not None
     toolbox.plug("answer", [AnswerTool(output.schema)])
+
+
+def hosted_tools(chosen: Mapping[HostedKind, JsonObject | bool]) -> tuple[Hosted, ...]:
+    """Return the tools that the provider is asked to run, in the order of their names."""
+    return tuple(
+        Hosted(kind=kind, config=given if isinstance(given, dict) else {})
+        for kind, given in sorted(chosen.items())
+        if given is not False
+    )
+
+
+def check_hosted(client: Client, tools: tuple[Hosted, ...]) -> None:
+    """Find out before anything is sent whether a model's vendor runs what is asked for. Raises `InvalidRequest`."""
+    if tools:
+        client.encode(ModelRequest(system=(), tools=tools, messages=(user("May I?"),)))
 
 
 def wanted_of(opening: Opening, sandbox: Sandbox, *, by_tool: bool) -> Wanted:

@@ -7,7 +7,8 @@ import platform
 from pathlib import Path
 
 from treadle.agent.build.model import price_of_reading
-from treadle.agent.build.opening import Opening
+from treadle.agent.build.offer import hosted_tools
+from treadle.agent.build.opening import Opening, workspace
 from treadle.agent.config import ConfigError
 from treadle.agent.events import MessageAdded, ModelChanged, Prefix, SessionOpened, Settings, SettingsChanged
 from treadle.agent.log import SessionLog
@@ -16,16 +17,29 @@ from treadle.agent.providers.contract import ModelInfo
 from treadle.agent.workspace.head import head_commit, repository
 from treadle.prompts import load
 from treadle.sandbox.contract import Level
-from treadle.tools.contract import ToolSpec
+from treadle.tools.contract import Hosted, ToolSpec
 
 
-def model_spec(opening: Opening, log: SessionLog) -> str:
-    """Return the model: the session's own when it goes on, unless another was asked for just now."""
+def model_chain(opening: Opening, log: SessionLog) -> tuple[str, ...]:
+    """Return the model and its fallbacks: the session's own when it goes on, unless others were asked for just now.
+
+    A session whose own model stands in the configured chain goes on from there.
+    """
     own = log.conversation.model
-    spec = opening.config.model if not own or "model" in opening.given else own
-    if not spec:
+    given = [name.strip() for name in (opening.config.model or "").split(",")]
+    if own and "model" not in opening.given:
+        given = given[given.index(own) :] if own in given else [own]
+    if given == [""]:
         raise ConfigError("no model is chosen: give -m VENDOR/MODEL, or set model in the config file")
-    return spec
+    return tuple(dict.fromkeys(given))
+
+
+def hosted_of(opening: Opening, log: SessionLog) -> tuple[Hosted, ...]:
+    """Return the tools that the provider will be asked to run."""
+    if log.head is None:
+        return hosted_tools(opening.config.hosted)
+    tools = _prefix(opening, log.conversation.prefix).tools
+    return tuple(tool for tool in tools if isinstance(tool, Hosted))
 
 
 def settings_of(opening: Opening, log: SessionLog) -> Settings:
@@ -37,24 +51,33 @@ def settings_of(opening: Opening, log: SessionLog) -> Settings:
         "verbosity": ("reply.verbosity", config.reply.verbosity),
         "service_tier": ("reply.service_tier", config.reply.service_tier),
         "max_output": ("reply.max_output_tokens", config.reply.max_output_tokens),
-        "sampling": ("sampling", config.sampling),
     }
-    given = {key.split(".")[0] if key.startswith("sampling.") else key for key in opening.given}
-    new = log.head is None
-    changed = {name: value for name, (key, value) in wanted.items() if new or key in given}
-    return log.conversation.settings.model_copy(update=changed)
+    own, new = log.conversation.settings, log.head is None
+    changed = {name: value for name, (key, value) in wanted.items() if new or _is_given(key, opening.given)}
+    picked = config.sampling.model_dump()
+    sampling = {
+        name: value for name, value in picked.items() if new or _is_given(f"sampling.{name}", opening.given)
+    }
+    return own.model_copy(update={**changed, "sampling": own.sampling.model_copy(update=sampling)})
+
+
+def _is_given(key: str, given: frozenset[str]) -> bool:
+    """Say whether a setting was asked for just now, by its own key or in a table."""
+    return key in given or key.partition(".")[0] in given
 
 
 def beginning(
-    root: Path, session_id: str, spec: str, tools: tuple[ToolSpec, ...], settings: Settings
+    opening: Opening, session_id: str, spec: str, tools: tuple[ToolSpec, ...], settings: Settings
 ) -> SessionOpened:
-    """Return the first entry. A session without tools is plain chat and says nothing of its own."""
+    """Return the first entry. A session without tools of ours is plain chat and says nothing of its own."""
+    root = workspace(opening.folder)
+    hosted = hosted_tools(opening.config.hosted)
     return SessionOpened(
         session=session_id,
         workspace=str(root),
         commit=head_commit(root),
         model=spec,
-        prefix=Prefix(system=(load("system"),) if tools else (), tools=tools),
+        prefix=Prefix(system=(load("system"),) if tools else (), tools=(*tools, *hosted)),
         settings=settings,
     )
 
@@ -75,15 +98,21 @@ def facts(opening: Opening, root: Path, level: Level) -> tuple[UserMessage, ...]
     return (notice("\n\n".join(texts)),)
 
 
-def go_on(log: SessionLog, spec: str, settings: Settings, info: ModelInfo) -> tuple[str, ...]:
+def go_on(
+    opening: Opening, log: SessionLog, spec: str, settings: Settings, info: ModelInfo
+) -> tuple[str, ...]:
     """Keep what changes in a session that goes on, and say what the change costs."""
     conversation = log.conversation
+    prefix = _prefix(opening, conversation.prefix)
     replies = [message for message in conversation.messages if isinstance(message, AssistantMessage)]
     tokens = replies[-1].usage.input_total + replies[-1].usage.output if replies else 0
     remarks: list[str] = []
     if spec != conversation.model:
         remarks.append(f"from {conversation.model} to {spec}: {price_of_reading(tokens, info)}")
-        log.append(ModelChanged(model=spec, prefix=conversation.prefix))
+    elif prefix != conversation.prefix:
+        remarks.append(f"other tools are run by the provider now: {price_of_reading(tokens, info)}")
+    if (spec, prefix) != (conversation.model, conversation.prefix):
+        log.append(ModelChanged(model=spec, prefix=prefix))
     if settings != conversation.settings:
         if settings.effort != conversation.settings.effort:
             remarks.append(f"effort is now {settings.effort}: {price_of_reading(tokens, info)}")
@@ -91,3 +120,11 @@ def go_on(log: SessionLog, spec: str, settings: Settings, info: ModelInfo) -> tu
             log.append(MessageAdded(message=notice(load("notices/mode", mode=settings.mode))))
         log.append(SettingsChanged(settings=settings))
     return tuple(remarks)
+
+
+def _prefix(opening: Opening, prefix: Prefix) -> Prefix:
+    """Return a session's prefix, with other hosted tools where they were chosen just now."""
+    if not any(key.partition(".")[0] == "hosted" for key in opening.given):
+        return prefix
+    own = tuple(tool for tool in prefix.tools if not isinstance(tool, Hosted))
+    return Prefix(system=prefix.system, tools=(*own, *hosted_tools(opening.config.hosted)))

@@ -15,7 +15,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def settings(command: F) -> F:
     """Add the options that are settings: each has a key in the config file."""
     options = (
-        click.option("-m", "--model", metavar="VENDOR/MODEL", help="Which model to drive."),
+        click.option(
+            "-m",
+            "--model",
+            metavar="VENDOR/MODEL[,FALLBACK...]",
+            help="Which model to drive, and which take over in turn when it cannot be had.",
+        ),
         click.option(
             "--effort",
             type=click.Choice(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),

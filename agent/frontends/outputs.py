@@ -128,12 +128,19 @@ def as_line(value: JsonObject) -> str:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
+def _note(event: Event) -> None:
+    """Say on standard error what the user should know, where nothing else is said there."""
+    if isinstance(event, Noted):
+        complain(f"treadle: {harmless(event.text)}")
+
+
 class JsonOutput:
     """One object at the end."""
 
     def begin(self, session: Session, root: Path) -> None: ...
 
-    def show(self, event: Event) -> None: ...
+    def show(self, event: Event) -> None:
+        _note(event)
 
     def end(self, result: Result) -> None:
         if result.error is not None:
@@ -167,6 +174,10 @@ class StreamOutput(Lines):
 
     def __init__(self) -> None:
         super().__init__(emit)
+
+    def show(self, event: Event) -> None:
+        _note(event)
+        super().show(event)
 
     def end(self, result: Result) -> None:
         if result.error is not None:
