@@ -143,7 +143,12 @@ _ITEM = c.tagged(
         "message": _MESSAGE,
         "reasoning": c.record(
             {**_TYPE, "summary": c.items(_SUMMARY)},
-            {**_STATUS, **_id("rs"), "content": c.items(_THOUGHT), "encrypted_content": c.nullable(_sealed)},
+            {
+                **_STATUS,
+                **_id("rs"),
+                "content": c.nullable(c.items(_THOUGHT)),
+                "encrypted_content": c.nullable(_sealed),
+            },
         ),
         "function_call": c.record(
             {**_TYPE, **_CALLED, "arguments": c.text()}, {**_STATUS, **_CALLER, **_id("fc"), "async": c.flag}

@@ -115,6 +115,7 @@ _REQUEST = c.record(
         "access_programs": c.mapping,
         "background": c.nullable(c.flag),
         "background_options": c.mapping,
+        "client_metadata": c.nullable(c.mapping),
         "context_management": c.nullable(c.items(c.mapping)),
         "conversation": c.nullable(c.anything),
         "image": c.mapping,
