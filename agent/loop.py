@@ -121,10 +121,18 @@ class Turn:
         return self.ended("limit", limit="time")
 
     async def _steps(self) -> TurnEnded:
-        while True:
+        ended = await self._left_over()
+        while ended is None:
             ended = await self._step()
-            if ended is not None:
-                return ended
+        return ended
+
+    async def _left_over(self) -> TurnEnded | None:
+        """Judge the last reply of a turn that was killed before it ended: it is not asked for again."""
+        match self._log.conversation.messages[-1:]:
+            case (AssistantMessage(state="complete") as message,) if not self._inbox:
+                return await self._without_calls(message)
+            case _:
+                return None
 
     async def _step(self) -> TurnEnded | None:
         """Take one step. None when the turn goes on."""

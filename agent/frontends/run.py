@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import anyio
 
-from treadle.agent.build import Answer, Opened, Opening, WorkspaceError, open_session, workspace
+from treadle.agent.build import Answer, Opening, WorkspaceError, open_session, workspace
 from treadle.agent.config import ConfigError, Folders, environment, folders, load
-from treadle.agent.events import Event, TurnEnded
+from treadle.agent.events import Event, MessageAdded, TurnEnded
 from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.eventloop import run
 from treadle.agent.frontends.folder import FolderOutput
@@ -33,7 +33,7 @@ from treadle.agent.frontends.outputs import (
 )
 from treadle.agent.frontends.prompt import UsageError, read_prompt
 from treadle.agent.frontends.sessions import fork_session
-from treadle.agent.log import LogError
+from treadle.agent.log import LogError, SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, user
 from treadle.agent.permit import nobody
 from treadle.agent.providers.contract import Output as Wanted
@@ -223,7 +223,7 @@ async def _run(
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
         if prompt is None:
-            _check_unfinished(opened)
+            result.found.message = _left_over(opened.session.record.log)
         output.begin(opened.session, opening.folder)
         for remark in opened.remarks:
             complain(f"treadle: {remark}")
@@ -302,9 +302,20 @@ def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | No
     return newest(places.sessions, root) if options.past.go_on else None
 
 
-def _check_unfinished(opened: Opened) -> None:
-    """Refuse to go on without a prompt where there is nothing to go on with."""
-    messages = opened.session.record.log.conversation.messages
-    last = messages[-1] if messages else None
-    if last is None or (isinstance(last, AssistantMessage) and last.state == "complete"):
-        raise UsageError("this session has nothing left to do: give a prompt")
+def _left_over(log: SessionLog) -> str:
+    """Return what the model said last where only the turn's end is missing; empty when there is more to do.
+
+    Raises `UsageError` where there is nothing to go on with.
+    """
+    match log.conversation.messages[-1:]:
+        case (AssistantMessage(state="complete", text=text),):
+            marks = (entry.body for entry in reversed(log.branch()))
+            if isinstance(
+                next(mark for mark in marks if isinstance(mark, MessageAdded | TurnEnded)), MessageAdded
+            ):
+                return text
+        case (_,):
+            return ""
+        case _:
+            pass
+    raise UsageError("this session has nothing left to do: give a prompt")

@@ -166,6 +166,17 @@ def test_a_session_with_nothing_left_to_do_wants_a_prompt(tmp_path: Path) -> Non
         assert session(home).read_bytes() == before
 
 
+def test_a_turn_of_which_only_the_end_is_missing_is_ended_and_not_asked_again(tmp_path: Path) -> None:
+    with scripted(tmp_path, {"text": "One."}) as (home, server):
+        assert task(home, "-m", MODEL, "Go.").code == 0
+        lines = session(home).read_bytes().splitlines(keepends=True)
+        session(home).write_bytes(b"".join(lines[:-1]))
+        ran = resumed(home)
+        assert (ran.code, ran.result["outcome"], ran.result["message"]) == (0, "done", "One.")
+        assert len(server.requests) == 1
+        assert outcomes(session(home)) == ["done"]
+
+
 def test_a_session_takes_one_process_at_a_time(tmp_path: Path) -> None:
     with scripted(tmp_path, READ, SLOWLY) as (home, server):
         run = begun(home, server)
