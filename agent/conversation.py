@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import dropwhile
+from typing import assert_never
 
 from treadle.agent.events import (
     CallFinished,
@@ -101,6 +102,8 @@ class Conversation:
                 self._items = [(entry_id, user(summary)), *tail]
             case HistoryRepaired(dropped=dropped):
                 self._items = [item for item in self._items if item[0] not in dropped]
+            case _:
+                assert_never(body)
 
 
 def first_words(messages: tuple[Message, ...]) -> str:

@@ -91,13 +91,10 @@ class Gate:
     def judge(self, call: ToolCall, access: Access) -> Allowed | Refused | Unsure:
         """Decide from rules and mode alone."""
         decision = decide(resolve(access), self._rules, self.mode, self._contained, self._place)
-        match decision.verdict:
-            case "allow":
-                return Allowed("rule" if decision.rule else "mode", decision.reason)
-            case "deny":
-                return Refused("rule" if decision.rule else "mode", decision.reason)
-            case "ask":
-                return Unsure(decision.reason)
+        if decision.verdict == "ask":
+            return Unsure(decision.reason)
+        answer = Allowed if decision.verdict == "allow" else Refused
+        return answer("rule" if decision.rule else "mode", decision.reason)
 
     async def ask(self, call: ToolCall, access: Access, reason: str) -> Allowed | Refused:
         """Put the question that `judge` left open."""
