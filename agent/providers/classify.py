@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
@@ -97,6 +98,9 @@ _OVERLOADED: Final = ("server_is_overloaded", "service_unavailable", "UNAVAILABL
 _LIMITED: Final = ("rate_limit", "too_many_requests", "slow_down", "1302", "1303")
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNIT: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+# OpenAI's `x-ratelimit-reset-tokens`, Anthropic's `anthropic-ratelimit-tokens-reset`, OpenRouter's `x-ratelimit-reset`.
+_RESET: Final = re.compile(r"((?:x-|anthropic-)ratelimit-(?:[a-z-]+-)?)reset(-[a-z]+)?")
+_DECADE: Final = 315_360_000.0
 _TRY_AGAIN: Final = re.compile(r"(?:try again|retry) in (\d[\d.hms]*)(?![\d.hms])")
 
 
@@ -261,11 +265,29 @@ def _wait(headers: Mapping[str, str]) -> float | None:
         seconds = duration(asked)
         return _until(asked, headers.get("date", "")) if seconds is None else seconds
     resets = [
-        duration(headers.get(f"x-ratelimit-reset-{what}", ""))
-        for what in ("requests", "tokens")
-        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+        _reset(value, headers.get("date", ""))
+        for name, value in headers.items()
+        if (found := _RESET.fullmatch(name)) and headers.get(f"{found[1]}remaining{found[2] or ''}") == "0"
     ]
     return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _reset(when: str, now: str) -> float | None:
+    """Return the seconds until a limit is lifted: a duration, a moment of RFC 3339, or one since 1970.
+
+    A number beyond ten years is a moment: in milliseconds, as OpenRouter sends it, or in seconds.
+    """
+    seconds = duration(when)
+    if seconds is not None and seconds < _DECADE:
+        return seconds
+    try:
+        if seconds is None:
+            moment = datetime.fromisoformat(when)
+        else:
+            moment = datetime.fromtimestamp(seconds / 1000 if seconds > _DECADE * 100 else seconds, UTC)
+        return max(0.0, (moment - parsedate_to_datetime(now)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _until(when: str, now: str) -> float | None:

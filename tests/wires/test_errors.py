@@ -133,6 +133,7 @@ STREAMED: Final[list[tuple[dict[str, Any], type[ProviderError], int]]] = [
     ({"error": {"code": None, "status": "RESOURCE_EXHAUSTED", "message": "m"}}, Busy, 429),
 ]
 
+NOON: Final = "Tue, 24 Nov 2026 12:00:00 GMT"
 WAITS: Final[list[tuple[dict[str, str], float | None]]] = [
     ({}, None),
     ({"Retry-After": "7"}, 7),
@@ -150,6 +151,39 @@ WAITS: Final[list[tuple[dict[str, str], float | None]]] = [
     ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "6m0s"}, None),
     ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "12ms"}, 0.012),
     ({"x-ratelimit-remaining-requests": "0"}, None),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon", "date": NOON}, None),
+    (
+        {
+            "anthropic-ratelimit-input-tokens-remaining": "0",
+            "anthropic-ratelimit-input-tokens-reset": "2026-11-24T12:00:20Z",
+            "anthropic-ratelimit-requests-remaining": "0",
+            "anthropic-ratelimit-requests-reset": "2026-11-24T12:00:05Z",
+            "anthropic-ratelimit-output-tokens-remaining": "9",
+            "anthropic-ratelimit-output-tokens-reset": "2026-11-24T13:00:00Z",
+            "date": NOON,
+        },
+        20,
+    ),
+    (
+        {
+            "anthropic-ratelimit-tokens-remaining": "0",
+            "anthropic-ratelimit-tokens-reset": "2026-11-24T12:00:20Z",
+        },
+        None,
+    ),
+    (
+        {
+            "anthropic-ratelimit-tokens-remaining": "0",
+            "anthropic-ratelimit-tokens-reset": "2026-11-24",
+            "date": NOON,
+        },
+        None,
+    ),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795521690000", "date": NOON}, 90),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795521690", "date": NOON}, 90),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795500000", "date": NOON}, 0),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 30, "date": NOON}, None),
+    ({"x-ratelimit-remaining": "-1", "x-ratelimit-reset": "0"}, None),
 ]
 
 

@@ -240,8 +240,9 @@ def _wire(
     row: Row, home: Home, own: Iterable[ModelSettings], wires: Collection[WireName], model: str
 ) -> WireName:
     """Return the wire: what the user says of the model or of the vendor, else the best one that there is."""
-    said: list[WireName] = [wire for wire in (home.chosen, *(each.wire for each in own)) if wire is not None]
-    wanted: tuple[WireName, ...] = tuple(said[-1:]) or row.wires or (home.wire,)
+    said: list[WireName] = [each.wire for each in own if each.wire is not None]
+    chosen = said[-1] if said else home.chosen
+    wanted: tuple[WireName, ...] = (chosen,) if chosen is not None else row.wires or (home.wire,)
     for wire in wanted:
         if wire in wires:
             return wire
