@@ -28,6 +28,8 @@ from treadle.sandbox.contract import SandboxUnavailable
 
 TASK = "ledger"
 MODEL = "mock/demo-1"
+_COUNTS = ("Ran ", "OK", "FAILED", "# pass", "# fail")
+"""How the lines of a test runner's report begin that say what came out."""
 _DIFF_STYLES = (("+++", "1"), ("---", "1"), ("diff ", "1"), ("@@", "36"), ("+", "32"), ("-", "31"))
 
 
@@ -93,8 +95,9 @@ async def _demo(task: tasks.Task, base: Path, env: Mapping[str, str], screen: _S
 async def _prove(task: tasks.Task, copy: Path, screen: _Screen, when: str) -> bool:
     screen.head(f"{when}: {task.verify}")
     proof = await anyio.to_thread.run_sync(tasks.verify, task, copy)
-    last = [line for line in proof.output.strip().splitlines() if line.strip()][-1:]
-    screen.say(f"{'PASS' if proof.passed else 'FAIL'}  {' '.join(last)}", "32" if proof.passed else "31")
+    lines = [line for line in proof.output.strip().splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(_COUNTS)] or lines[-1:]
+    screen.say(f"{'PASS' if proof.passed else 'FAIL'}  {', '.join(told)}", "32" if proof.passed else "31")
     return proof.passed
 
 
