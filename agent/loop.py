@@ -193,13 +193,11 @@ class Turn:
         pairs = zip(message.calls, results, strict=False)
         if len(results) < len(message.calls):
             return self.ended("limit", limit="tool_calls")
-        match self._repeats.see(message.calls, results):
-            case "loop":
-                return self.ended("limit", limit="loop")
-            case "nudge":
-                await self._keep(MessageAdded(message=notice(load("notices/repeating"))))
-            case "fine":
-                pass
+        repeated = self._repeats.see(message.calls, results)
+        if repeated == "loop":
+            return self.ended("limit", limit="loop")
+        if repeated == "nudge":
+            await self._keep(MessageAdded(message=notice(load("notices/repeating"))))
         for call, result in pairs:
             if call.name == self._desk.wanted.answer and not result.is_error:
                 return await self._check(call.arguments)

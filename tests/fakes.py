@@ -24,7 +24,14 @@ from treadle.agent.messages import (
     Warned,
 )
 from treadle.agent.permit import Allowed, Refused, Unsure
-from treadle.agent.providers.contract import HttpCall, ModelInfo, ModelRequest, ProviderError, ReplyStream
+from treadle.agent.providers.contract import (
+    HttpCall,
+    LanguageModel,
+    ModelInfo,
+    ModelRequest,
+    ProviderError,
+    ReplyStream,
+)
 from treadle.agent.providers.retry import Retries
 from treadle.agent.session import Record, Session
 from treadle.agent.step import Calls
@@ -255,6 +262,7 @@ def make_session(
     limits: Limits | None = None,
     sandbox: Sandbox | None = None,
     wanted: Wanted | None = None,
+    fallbacks: Mapping[str, LanguageModel] | None = None,
 ) -> Session:
     """Return a session over these parts, opened anew or read back from its file."""
     log = SessionLog(path)
@@ -264,7 +272,7 @@ def make_session(
     where = sandbox or memory_sandbox(a=b"hello")
     run = Calls(toolbox, where, permit or Says(), record.keep, record.show)
     retries = Retries(attempts=3, base=0.0)
-    desk = Desk("s1", model, run, limits or Limits(), wanted or Wanted(), retries)
+    desk = Desk("s1", model, run, limits or Limits(), wanted or Wanted(), retries, fallbacks or {})
     if log.head is None:
         prefix = Prefix(system=("You work.",), tools=toolbox.snapshot().specs)
         log.append(SessionOpened(session="s1", workspace="/w", model="script/script", prefix=prefix))
