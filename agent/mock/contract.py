@@ -9,7 +9,10 @@ from typing import Protocol
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.jsontext import Json, JsonObject
-from treadle.agent.mock.script import Finish
+from treadle.agent.mock.script import Finish, Ran
+
+PATH = ":path"
+"""Under this name a face finds the path among the headers of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Asked:
     """The tool that must be called; None leaves the choice."""
     schema: Json
     """What an answer must look like: a JSON Schema, `{}` for any object, None for plain text."""
+    hosted: frozenset[str] = frozenset()
+    """Kinds of tools that the provider may run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +87,15 @@ class Reply:
     calls: tuple[Said, ...]
     finish: Finish
     usage: Usage
+    hosted: tuple[Ran, ...] = ()
+    """What the provider ran before it spoke."""
 
 
 class Face(Protocol):
     """One API's requests, replies and errors. Faces keep no state."""
 
     path: str
+    """`{model}` and the like stand for any name."""
     max_body: int
     """Bytes of the largest body that is read."""
     request_id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,7 +19,7 @@ from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.completions import Completions
-from treadle.agent.mock.contract import Asked, Face
+from treadle.agent.mock.contract import PATH, Asked, Face
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.jsontext import Json, read, write
@@ -71,10 +72,13 @@ class Mock:
     _ledger: Ledger = field(default_factory=Ledger)
     _player: Player = field(init=False)
     _faces: dict[str, Face] = field(init=False)
+    _shapes: dict[re.Pattern[str], Face] = field(init=False)
+    """Faces whose path holds a name."""
 
     def __post_init__(self) -> None:
         self._player = Player(self.script)
         self._faces = {face.path: face for face in _faces()}
+        self._shapes = {_shape(path): face for path, face in self._faces.items() if "{" in path}
 
     async def attend(self, stream: SocketStream) -> None:
         """Serve one connection until either side has had enough of it."""
@@ -119,7 +123,12 @@ class Mock:
     def _face(self, head: Head) -> Face:
         """The face whose words answer a request; for a path that is no face's, the client's headers tell."""
         home = Anthropic.path if VERSION in head.headers else Chat.path
-        return self._faces.get(head.path) or self._faces[home]
+        return self._named(head.path) or self._faces[home]
+
+    def _named(self, path: str) -> Face | None:
+        """The face that a path is of."""
+        exact = self._faces.get(path)
+        return exact or next((face for shape, face in self._shapes.items() if shape.fullmatch(path)), None)
 
     def _answer(self, face: Face, head: Head, body: bytes | None, number: int) -> Delivery:
         try:
@@ -128,14 +137,15 @@ class Mock:
             if not known:
                 model = self.script.model if self.script is not None else None
                 return plain(200, write(face.catalogue(model or "mock")))
-            return self._speak(face, face.read(_parsed(head, body, face), head.headers), number)
+            asked = face.read(_parsed(head, body, face), {**head.headers, PATH: head.path})
+            return self._speak(face, asked, number)
         except Refused as refused:
             delivery = refusal(face, refused)
             return replace(delivery, broken=True) if body is None else delivery
 
     def _route(self, head: Head) -> bool:
         """Whether the request is for a face; False for the list of models. Raises Refused."""
-        wanted = {MODELS: "GET"}.get(head.path) or ("POST" if head.path in self._faces else None)
+        wanted = {MODELS: "GET"}.get(head.path) or ("POST" if self._named(head.path) else None)
         if wanted is None:
             raise Refused(f"there is no {head.path} here", status=404, code="unknown_url")
         if head.method != wanted:
@@ -197,6 +207,11 @@ async def run(
 
 def _faces() -> tuple[Face, ...]:
     return (Chat(), Responses(), Completions(), Anthropic())
+
+
+def _shape(path: str) -> re.Pattern[str]:
+    """What paths look like in which names stand for `{model}` and the like."""
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(path)))
 
 
 def _parsed(head: Head, body: bytes | None, face: Face) -> Json:
