@@ -133,15 +133,12 @@ def kind_of(body: JsonObject) -> str:
 
 
 def hosted_kind(body: JsonObject) -> str:
-    """Return our word for a tool that the provider runs, or the provider's where we have none; empty for others."""
-    match kind_of(body):
-        case "executableCode" | "codeExecutionResult":
-            return "code_interpreter"
-        case "toolCall" | "toolResponse" as name:
-            told = string(json_object(body[name]).get("toolType"))
-            return _KINDS.get(told, told.lower() or "tool")
-        case _:
-            return ""
+    """Return our word for the tool of a hosted call or result, or the provider's where we have none."""
+    kind = kind_of(body)
+    if kind in {"executableCode", "codeExecutionResult"}:
+        return "code_interpreter"
+    told = string(json_object(body[kind]).get("toolType"))
+    return _KINDS.get(told, told.lower() or "tool")
 
 
 def written(body: JsonObject) -> str:

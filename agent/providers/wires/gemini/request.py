@@ -149,7 +149,7 @@ def _tools(tools: Sequence[ToolSpec], knobs: _Knobs) -> tuple[list[bytes], list[
                 if grammar is not None:
                     knobs.drop(f"grammar.{name}")
                 functions.append(_function(name, description, _PLAIN))
-            case Hosted():
+            case _:
                 hosted += [encoded(shape) for shape in _hosted(tool, knobs)]
     if functions and hosted and not knobs.takes("combined"):
         raise InvalidRequest(f"{knobs.model.id} takes no hosted tools beside functions")
