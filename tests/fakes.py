@@ -93,11 +93,11 @@ class Cut:
 
 
 class _Reply:
-    def __init__(self, script: AssistantMessage | Cut) -> None:
+    def __init__(self, script: AssistantMessage | Cut, losses: tuple[Warned, ...] = ()) -> None:
         self._script = script
         self.message = script.message if isinstance(script, Cut) else script
         self.sent = 100
-        self.warnings: tuple[Warned, ...] = ()
+        self.warnings = losses
 
     @property
     def partial(self) -> AssistantMessage:
@@ -121,8 +121,11 @@ class ScriptedModel:
         *script: AssistantMessage | Cut | ProviderError,
         when_asked: Callable[[], None] = lambda: None,
         info: ModelInfo = INFO,
+        losses: tuple[Warned, ...] = (),
     ) -> None:
         self.info = info
+        self.losses = losses
+        """What every request is told to have lost."""
         self.requests: list[ModelRequest] = []
         self._script = list(script)
         self._when_asked = when_asked
@@ -137,7 +140,7 @@ class ScriptedModel:
         step = self._script.pop(0)
         if isinstance(step, ProviderError):
             raise step
-        yield _Reply(step)
+        yield _Reply(step, self.losses)
 
     def encode(self, request: ModelRequest) -> HttpCall:
         return HttpCall("POST", "/script")
@@ -256,7 +259,7 @@ class Says:
 
 def make_session(
     path: Path | None,
-    model: ScriptedModel,
+    model: LanguageModel,
     *tools: Tool,
     permit: Says | None = None,
     limits: Limits | None = None,

@@ -155,3 +155,11 @@ async def test_an_idle_session_has_nothing_to_cancel() -> None:
     session = make_session(None, ScriptedModel(says("Hi.")))
     session.cancel()
     assert (await session.prompt(user("Go."))).outcome == "done"
+
+
+async def test_what_could_not_be_sent_as_asked_is_told_with_the_reply() -> None:
+    lost, more = Warned(code="effort_dropped"), Warned(code="tool_dropped")
+    session = make_session(None, ScriptedModel(says("1", warnings=(more,)), losses=(lost,)))
+    with notes(session) as told:
+        await session.prompt(user("Go."))
+    assert told == ["effort_dropped", "tool_dropped"]
