@@ -14,7 +14,13 @@ from treadle.agent.providers.contract import AuthFailed, ModelInfo, Wire, WireNa
 from treadle.agent.providers.credentials import Grant
 from treadle.agent.providers.transport import Address, Authenticator, Timeouts, Transport
 
-WIRES: tuple[WireName, ...] = ("openai_chat", "openai_responses", "openai_completions", "anthropic")
+WIRES: tuple[WireName, ...] = (
+    "openai_chat",
+    "openai_responses",
+    "openai_completions",
+    "anthropic",
+    "gemini",
+)
 """The wires that this program speaks."""
 
 
@@ -73,6 +79,10 @@ def wire(name: WireName) -> Wire:
             from treadle.agent.providers.wires.anthropic import Anthropic
 
             return Anthropic()
+        case "gemini":
+            from treadle.agent.providers.wires.gemini import Gemini
+
+            return Gemini()
         case _:
             from treadle.agent.providers.wires.openai_chat import OpenAIChat
 
