@@ -18,12 +18,14 @@ from treadle.agent.mock.anthropic import VERSION, Anthropic
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
+from treadle.agent.mock.compatible import compatible_faces
 from treadle.agent.mock.completions import Completions
 from treadle.agent.mock.contract import PATH, Asked, Face
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.jsontext import Json, read, write
 from treadle.agent.mock.play import Player
+from treadle.agent.mock.rented import rented_faces
 from treadle.agent.mock.responses import Responses
 from treadle.agent.mock.script import Script, load
 
@@ -206,7 +208,7 @@ async def run(
 
 
 def _faces() -> tuple[Face, ...]:
-    return (Chat(), Responses(), Completions(), Anthropic())
+    return (Chat(), Responses(), Completions(), Anthropic(), *compatible_faces(), *rented_faces())
 
 
 def _shape(path: str) -> re.Pattern[str]:

@@ -52,6 +52,7 @@ OPENROUTER: ByWire = {
         "media": ("image", "document", "audio"),
         "tool_media": True,
         "stream_usage": False,
+        "cache_key": "session_id",
         "cache_marker": {"cache_control": {"type": "ephemeral"}},
         "cache_ttls": ("5m", "1h"),
         "cache_write": "m5",
@@ -81,7 +82,10 @@ MISTRAL: ByWire = {
         "stream_usage": False,
     }
 }
-XAI: ByWire = {"openai_chat": {"max_tokens_key": "max_completion_tokens"}}
+XAI: ByWire = {
+    "openai_chat": {"max_tokens_key": "max_completion_tokens", "cache_header": "x-grok-conv-id"},
+    "openai_responses": {"cache_key": True},
+}
 GROQ: ByWire = {
     "openai_chat": {
         "max_tokens_key": "max_completion_tokens",

@@ -52,7 +52,7 @@ class Endpoint:
 
     def address(self, model: str, wire: WireName) -> str:
         """Return the base URL of one model over one wire."""
-        base, question, query = self.base_url.replace("{model}", quote(model, safe="")).partition("?")
+        base, question, query = self.base_url.replace("{model}", quote(model, safe="@")).partition("?")
         return base + self.paths.get(wire, "") + question + query
 
 

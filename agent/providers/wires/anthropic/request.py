@@ -115,7 +115,7 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
     whole, streamed = losses.takes("paths", ("/messages", "/messages"))
     return HttpCall(
         method="POST",
-        path=(streamed if stream else whole).replace("{model}", quote(model.id, safe="")),
+        path=(streamed if stream else whole).replace("{model}", quote(model.id, safe="@")),
         body=b",".join(fields),
         segments=(*tools, *system, *kept_segments),
         headers=_headers(knobs, model.dialect),

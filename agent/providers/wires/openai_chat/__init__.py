@@ -49,7 +49,8 @@ class OpenAIChat:
       hosted               {kind: tool object} of tools that the vendor runs
       tool_choices         ("none", "required"): accepted, of none, required, allowed_tools
       parallel             True: `parallel_tool_calls` is taken
-      cache_key            False; True if `prompt_cache_key` is taken
+      cache_key            False; True if `prompt_cache_key` is taken, or the field in its place
+      cache_header         "": the header that carries the cache key
       cache_retention      (): accepted values of `prompt_cache_retention`
       cache_options        (): accepted times of `prompt_cache_options`; empty sends none
       cache_marker         {key: object} put on the last part before a breakpoint; empty sends none

@@ -100,6 +100,7 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         path="/chat/completions",
         body=b"{" + b",".join(fields) + b"}",
         segments=(*tools, *system, *(segment for turn in turns for segment in turn)),
+        headers=_routing(request, model),
         warnings=tuple(knobs.notes),
         stream=stream,
     )
@@ -263,13 +264,20 @@ def _subset(names: Sequence[str], tools: Sequence[ToolSpec], knobs: _Knobs, *, n
 
 def _caching(request: ModelRequest, knobs: _Knobs) -> None:
     caching, times = request.caching, knobs.takes("cache_options", ())
-    if caching.key and knobs.takes("cache_key"):
-        knobs.fields["prompt_cache_key"] = caching.key
+    field = knobs.takes("cache_key")
+    if caching.key and field:
+        knobs.fields["prompt_cache_key" if field is True else field] = caching.key
     if times and (caching.breakpoints or caching.retention):
         ttl = snap_ttl(caching.retention, times) if caching.retention else None
         knobs.fields["prompt_cache_options"] = {"mode": "implicit"} | ({"ttl": ttl} if ttl else {})
     elif caching.retention is not None:
         knobs.listed("prompt_cache_retention", caching.retention, knobs.takes("cache_retention", ()))
+
+
+def _routing(request: ModelRequest, model: ModelInfo) -> dict[str, str]:
+    """Return the header, if any, that brings a session to where its cache is."""
+    header = model.dialect.get("cache_header", "")
+    return {header: request.caching.key} if header and request.caching.key else {}
 
 
 def _stream(knobs: _Knobs, *, stream: bool) -> None:
