@@ -1,0 +1,157 @@
+"""`treadle debug`, in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+from unit.agent.headless import Object, Ran, Treadle
+
+DONE: Object = {"text": "Done."}
+
+
+def complaint(ran: Ran) -> str:
+    (line,) = ran.err.splitlines()
+    return line
+
+
+def request(treadle: Treadle, *arguments: str) -> Ran:
+    return treadle(
+        "debug", "request", "-m", "mock/m", "--sandbox", "none", "-C", str(treadle.workspace), *arguments
+    )
+
+
+def test_the_request_shown_is_the_one_that_a_run_sends(treadle: Treadle) -> None:
+    treadle.run("--temperature", "0.5", steps=[DONE])
+    shown = request(treadle, "--temperature", "0.5", "--json", "Go.").result
+    sent = treadle.bodies[0]
+    differ = {"prompt_cache_key"}
+    assert {k: v for k, v in shown["body"].items() if k not in differ} == {
+        k: v for k, v in sent.items() if k not in differ
+    }
+    assert shown["url"] == f"{treadle.mock.url}/v1/chat/completions"
+    assert len(treadle.sessions) == 1
+    assert len(treadle.mock.requests) == 1
+
+
+def test_for_people_it_is_laid_out_with_what_a_cache_can_keep_and_what_was_lost(treadle: Treadle) -> None:
+    treadle.script()
+    treadle.patch.setenv("MOCK_API_KEY", "sk-very-secret")
+    ran = request(treadle, "--top-k", "3", "Go.")
+    assert ran.code == 0
+    assert ran.out.startswith(f"POST {treadle.mock.url}/v1/chat/completions\n")
+    assert "segments that a provider can cache: " in ran.out
+    assert "not sent as asked: sampling_dropped sampling.top_k" in ran.out
+    assert "sk-very-secret" not in ran.out + ran.err
+
+
+def test_the_next_request_of_a_session_leaves_it_as_it_is(treadle: Treadle) -> None:
+    ran = treadle.run(steps=[DONE])
+    before = treadle.sessions[0].read_bytes()
+    shown = request(treadle, "--resume", ran.result["session_id"], "--json", "And?").result
+    assert shown["body"]["messages"][: len(treadle.bodies[0]["messages"])] == treadle.bodies[0]["messages"]
+    assert shown["body"]["messages"][-1] == {"role": "user", "content": "And?"}
+    assert treadle.sessions[0].read_bytes() == before
+    ran = request(treadle, "--resume", ran.result["session_id"])
+    assert (ran.code, "there is nothing to ask" in complaint(ran)) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--resume", "nothing", "Go."], "no session 'nothing'"),
+        (["-m", "nowhere/m", "Go."], "nowhere"),
+        (["-c", "x=1", "Go."], "unknown key"),
+        (["-C", "/no/such", "Go."], "no such folder"),
+    ],
+)
+def test_a_request_that_cannot_be_made_is_told(treadle: Treadle, arguments: list[str], told: str) -> None:
+    treadle.script()
+    ran = request(treadle, *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert told in complaint(ran)
+
+
+def tool(treadle: Treadle, *arguments: str) -> Ran:
+    return treadle("debug", "tool", "--sandbox", "none", "-C", str(treadle.workspace), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "status", "text"),
+    [
+        (["read", '{"path": "a.txt"}'], 0, "ok", "hello"),
+        (["read", '{"path": "none"}'], 2, "error", "none"),
+        (["write", '{"path": "b", "content": ""}', "--mode", "plan"], 5, "denied", "Mode plan"),
+        (["shell", '{"command": "echo hi"}'], 0, "ok", "hi"),
+    ],
+)
+def test_one_call_goes_through_policy_and_sandbox(
+    treadle: Treadle, arguments: list[str], code: int, status: str, text: str
+) -> None:
+    (treadle.workspace / "a.txt").write_text("hello", encoding="utf-8")
+    ran = tool(treadle, *arguments)
+    assert (ran.code, ran.result["status"], ran.result["is_error"]) == (code, status, status != "ok")
+    assert text in json.dumps(ran.result["content"])
+    assert treadle.sessions == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["reads"], "there is no tool 'reads'; did you mean read?"),
+        (["zzz"], "there is no tool 'zzz'; there are: edit, glob"),
+        (["read", "{"], "the arguments are not JSON"),
+        (["read", "[" * 100_000], "the arguments are not JSON"),
+        (["read", "[]"], "the arguments must be one JSON object"),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_told(treadle: Treadle, arguments: list[str], told: str) -> None:
+    ran = tool(treadle, *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert told in complaint(ran)
+
+
+def decode(treadle: Treadle, data: bytes, name: str = "openai_chat") -> Ran:
+    treadle.patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+    return treadle("debug", "decode", "--wire", name)
+
+
+def chunk(delta: Object, finish: str | None = None) -> bytes:
+    value = {"id": "r1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def test_a_recorded_reply_is_decoded_to_events_and_the_message(treadle: Treadle) -> None:
+    call = {"index": 0, "id": "c1", "function": {"name": "read", "arguments": "{}"}}
+    data = (
+        chunk({"role": "assistant", "reasoning_content": "Hm."})
+        + chunk({"content": "Hi."})
+        + chunk({"tool_calls": [call]})
+        + chunk({}, "tool_calls")
+        + b"data: [DONE]\n\n"
+    )
+    ran = decode(treadle, data)
+    assert ran.code == 0, ran.err
+    assert [event["type"] for event in ran.events] == ["reasoning", "text", "call", "message"]
+    assert ran.result["whole"] is True
+
+
+def test_a_reply_that_was_cut_is_told_with_what_came_of_it(treadle: Treadle) -> None:
+    ran = decode(treadle, chunk({"role": "assistant", "content": "Half"}))
+    assert ran.code == 2
+    assert [event["type"] for event in ran.events] == ["text", "error", "message"]
+    assert ran.result["whole"] is False
+    assert ran.result["message"]["parts"][0]["text"] == "Half"
+
+
+def test_a_wire_that_is_none_and_an_input_that_is_none_are_told(treadle: Treadle) -> None:
+    ran = decode(treadle, b"", "openai_chit")
+    assert (ran.code, complaint(ran)) == (
+        1,
+        "treadle: there is no wire 'openai_chit'; did you mean openai_chat?",
+    )
+    treadle.patch.setattr(sys, "stdin", None)
+    ran = treadle("debug", "decode", "--wire", "openai_chat")
+    assert (ran.code, "nothing to decode" in complaint(ran)) == (1, True)
