@@ -22,6 +22,7 @@ from treadle.agent.mock.compatible import compatible_faces
 from treadle.agent.mock.completions import Completions
 from treadle.agent.mock.contract import PATH, Asked, Face
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
+from treadle.agent.mock.gemini import KEY, gemini_faces
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.jsontext import Json, read, write
 from treadle.agent.mock.play import Player
@@ -29,7 +30,7 @@ from treadle.agent.mock.rented import rented_faces
 from treadle.agent.mock.responses import Responses
 from treadle.agent.mock.script import Script, load
 
-SECRET = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
+SECRET = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 MODELS = "/v1/models"
 
 
@@ -125,6 +126,7 @@ class Mock:
     def _face(self, head: Head) -> Face:
         """The face whose words answer a request; for a path that is no face's, the client's headers tell."""
         home = Anthropic.path if VERSION in head.headers else Chat.path
+        home = gemini_faces()[0].path if KEY in head.headers else home
         return self._named(head.path) or self._faces[home]
 
     def _named(self, path: str) -> Face | None:
@@ -208,7 +210,15 @@ async def run(
 
 
 def _faces() -> tuple[Face, ...]:
-    return (Chat(), Responses(), Completions(), Anthropic(), *compatible_faces(), *rented_faces())
+    return (
+        Chat(),
+        Responses(),
+        Completions(),
+        Anthropic(),
+        *compatible_faces(),
+        *rented_faces(),
+        *gemini_faces(),
+    )
 
 
 def _shape(path: str) -> re.Pattern[str]:
