@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import pytest
+from unit.agent.terminal import users_terminal
 
 from treadle.agent.frontends.asking import Asker, CommandAsker, TerminalAsker, asker_for
 from treadle.agent.permit import Allowed, Refused
@@ -20,53 +18,6 @@ pytestmark = pytest.mark.anyio
 ENV = {"PATH": os.defpath}
 CALL = ToolCall(id="c1", name="shell", arguments='{"command": "make"}')
 ACCESS = Access("shell", runs=("make",))
-
-
-class Terminal:
-    """A terminal that stands in for the user's: what is typed, and what is on the screen."""
-
-    def __init__(self, master: int) -> None:
-        self.master = master
-        self.screen = b""
-
-    def type(self, text: str) -> None:
-        """Type something; nothing closes the terminal."""
-        if text:
-            os.write(self.master, text.encode())
-        else:
-            self.close()
-
-    async def shows(self, text: str) -> None:
-        """Wait until something is on the screen."""
-        with anyio.fail_after(5):
-            while text.encode() not in self.screen:
-                await anyio.wait_readable(self.master)
-                self.screen += os.read(self.master, 4096)
-
-    def close(self) -> None:
-        if self.master >= 0:
-            os.close(self.master)
-            self.master = -1
-
-
-@contextmanager
-def users_terminal() -> Generator[Terminal]:
-    """Make standard input and error a terminal for a while."""
-    master, slave = pty.openpty()
-    before = os.dup(0)
-    os.dup2(slave, 0)
-    terminal = Terminal(master)
-    with (
-        os.fdopen(os.dup(slave), "r", encoding="utf-8") as read,
-        os.fdopen(slave, "w", encoding="utf-8") as write,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(sys, "stdin", read)
-        patch.setattr(sys, "stderr", write)
-        yield terminal
-    os.dup2(before, 0)
-    os.close(before)
-    terminal.close()
 
 
 async def ask(
@@ -128,6 +79,15 @@ async def test_what_is_asked_cannot_hide_what_it_is() -> None:
     _, screen = await ask(TerminalAsker(), "n\n", access=hostile, reason="why\x07")
     assert "why\\x07\r\n  shell(run: rm -rf ~ \\x1b[2K\\r\\u202eecho ok\\n)\r\n" in screen
     assert not {"\x1b", "\x07", "\u202e"} & set(screen)
+
+
+async def test_a_terminal_that_was_gone_before_the_question_has_not_said_yes() -> None:
+    answers: list[Allowed | Refused] = []
+    with suppress(OSError), users_terminal() as terminal:  # what could not be written is still to be flushed
+        terminal.close()
+        with anyio.fail_after(5):
+            answers.append(await TerminalAsker()(CALL, ACCESS, "why"))
+    assert answers == [NOBODY]
 
 
 async def test_a_question_can_be_cancelled() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 
 import pytest
 from unit.agent.headless import Object, Ran, Treadle
+from unit.agent.terminal import users_terminal
 
 WRITE: Object = {"calls": [{"write": {"path": "made.txt", "content": "made\n"}}]}
 READ: Object = {"calls": [{"read": {"path": "a.txt"}}]}
@@ -413,3 +415,31 @@ def test_a_schema_in_a_session_that_has_no_answer_tool_is_asked_for_in_words(tre
         "--continue", *by_tool, "--output-schema", str(schema), steps=[DONE, FITS], prompt=("And?",)
     )
     assert (ran.code, ran.result["message"]) == (0, '{"n": 1}')
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_at_a_terminal_progress_is_coloured_unless_the_user_wants_none(
+    treadle: Treadle, no_color: str, coloured: bool
+) -> None:
+    treadle.script(WRITE, DONE)
+    treadle.patch.setenv("NO_COLOR", no_color)
+    with users_terminal() as terminal:
+        ran = treadle("run", "-m", "mock/m", "--sandbox", "none", "-C", str(treadle.workspace), "Go.")
+        screen = os.read(terminal.master, 10_000).decode()
+    assert (ran.code, ran.out) == (0, "Done.\n")
+    assert ("\x1b[36m• write made.txt\x1b[0m" in screen) is coloured
+    assert ("\x1b" in screen) is coloured
+
+
+@pytest.mark.parametrize(("typed", "code", "by"), [("y\n", 0, "user"), ("not now\n", 5, "user")])
+def test_at_a_terminal_the_user_is_asked(treadle: Treadle, typed: str, code: int, by: str) -> None:
+    with users_terminal() as terminal:
+        terminal.type(typed)
+        ran = treadle.run("--mode", "ask", steps=[WRITE, DONE])
+        screen = os.read(terminal.master, 10_000).decode()
+    assert ran.code == code
+    assert "Mode ask asks before writing" in screen
+    assert (treadle.workspace / "made.txt").exists() == (code == 0)
+    assert [denial["by"] for denial in ran.result["denials"]] == ([] if code == 0 else [by])
+    if code:
+        assert "They say: not now" in json.dumps(treadle.bodies[1])
