@@ -4,12 +4,12 @@ JOBS ?= auto
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The modules that are pure: no branch of them may stay unseen by the tests.
-PURE := agent/messages.py,agent/events.py,agent/log.py,agent/conversation.py,agent/context.py,agent/limits.py,agent/step.py,agent/loop.py,$\
+PURE := agent/messages.py,agent/arguments.py,agent/events.py,agent/log.py,agent/conversation.py,agent/context.py,agent/limits.py,agent/permit.py,agent/step.py,agent/loop.py,$\
 	agent/providers/wires/*,sandbox/policy.py
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-real soak check fmt docs lock
+.PHONY: help demo test test-real soak bench check fmt docs lock
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -28,6 +28,9 @@ test-real: .venv/.dev ## the parts that are real: installs what they need; a ski
 
 soak: .venv/.dev ## the long counts
 	$(BIN)/pytest -m soak --timeout 1800
+
+bench: .venv/.dev ## measure start, steps, tokens and the rest on the distribution's Python, into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
 
 check: .venv/.dev ## format, lint, import contracts, types, ceilings, spelling, lock files; under 30 s
 	$(BIN)/ruff format --check
