@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from treadle.agent.conversation import Conversation, first_words
 from treadle.agent.events import CallFinished, CallStarted, Entry, MessageAdded, PermissionResolved, TurnEnded
 from treadle.agent.frontends.items import Items, plain, told_arguments, usage_object
 from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit, harmless
-from treadle.agent.log import LogError, SessionLog, load, opened
+from treadle.agent.log import LogDamaged, LogError, SessionLog, load, opened
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from treadle.agent.sessions import NoSuchSession, find, folder_of, fork, new_id
 from treadle.tools.contract import JsonObject
@@ -194,9 +195,10 @@ def _as_markdown(message: Message) -> str:
 
 def remove_sessions(places: Folders, names: tuple[str, ...]) -> int:
     """Delete sessions with all that lies beside them. Raises `NoSuchSession` before anything is deleted."""
-    files = [find(places.sessions, name) for name in names]
+    files = dict.fromkeys(find(places.sessions, name) for name in names)
     for file in files:
-        SessionLog(file).close()  # refuses a session that is at work
+        with suppress(LogDamaged):
+            SessionLog(file).close()  # refuses a session that is at work
         for beside in file.parent.glob(f"{file.stem}.torn-*"):
             beside.unlink()
         shutil.rmtree(file.with_suffix(""), ignore_errors=True)

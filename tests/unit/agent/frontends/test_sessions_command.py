@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,23 @@ def test_sessions_are_removed_with_all_that_lies_beside_them(treadle: Treadle, s
     assert (ran.code, ran.out) == (0, f"removed {session.stem}\n")
     (left,) = session.parent.iterdir()
     assert left != session
+
+
+def test_a_damaged_session_can_be_removed_and_one_that_is_named_twice_is_removed_once(
+    treadle: Treadle, session: Path
+) -> None:
+    session.write_bytes(session.read_bytes().replace(b"made.txt", b"mode.txt", 1))
+    ran = treadle("sessions", "rm", session.stem, session.stem[:-1])
+    assert (ran.code, ran.out, list(session.parent.iterdir())) == (0, f"removed {session.stem}\n", [])
+
+
+@pytest.mark.parametrize("command", [["list", "--all"], ["show"], ["export"], ["verify"], ["fork"]])
+def test_an_output_that_nobody_reads_is_a_failure(
+    treadle: Treadle, session: Path, command: list[str]
+) -> None:
+    treadle.patch.setattr(sys, "stdout", None)
+    named = [] if command[0] == "list" else [session.stem]
+    assert treadle("sessions", *command, *named).code == 2
 
 
 @pytest.mark.parametrize("command", ["show", "fork", "verify", "export", "rm"])
