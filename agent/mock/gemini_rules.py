@@ -91,7 +91,7 @@ _SYSTEM = c.record(
 
 def _schema(value: Json, path: str) -> None:
     c.mapping(value, path)
-    if members(value).get("type", "object") not in {"object", "OBJECT"}:
+    if members(value).get("type", "object") not in ("object", "OBJECT"):
         raise wrong(path, "the schema of a function's parameters has type object")
 
 

@@ -15,12 +15,18 @@ from wires.test_streams import events
 from treadle.agent.messages import AssistantMessage, Message, ReasoningPart, notice, user
 from treadle.agent.mock.anthropic import Anthropic as MessagesFace
 from treadle.agent.mock.chat import Chat as ChatFace
-from treadle.agent.mock.contract import Face, Reply, Said, Usage
+from treadle.agent.mock.contract import PATH, Face, Reply, Said, Usage
+from treadle.agent.mock.gemini import Gemini as GeminiFace
 from treadle.agent.mock.responses import Responses as ResponsesFace
 from treadle.agent.providers.contract import HttpCall, Renderings
 
-CLAUDE, GPT, GLM = "anthropic.opus", "responses.gpt_6", "chat"
-FACES: Final[dict[str, Face]] = {CLAUDE: MessagesFace(), GPT: ResponsesFace(), GLM: ChatFace()}
+CLAUDE, GPT, GLM, GEMINI = "anthropic.opus", "responses.gpt_6", "chat", "gemini.flash"
+FACES: Final[dict[str, Face]] = {
+    CLAUDE: MessagesFace(),
+    GPT: ResponsesFace(),
+    GLM: ChatFace(),
+    GEMINI: GeminiFace("streamGenerateContent"),
+}
 COUNTS: Final = Usage(input=9, cached=0, written=0, written_long=0, output=5, reasoning=2)
 CALLS: Final = (Said(id="", name="read", arguments='{"path": "a.py"}'),) * 2
 
@@ -36,9 +42,11 @@ class Turn:
 TURNS: Final = (
     Turn(CLAUDE, "Look."),
     Turn(GPT, "And you?"),
+    Turn(GEMINI, "And you?"),
     Turn(GLM, "And you?"),
     Turn(CLAUDE, "Again."),
     Turn(GPT, "Again."),
+    Turn(GEMINI, "Again."),
 )
 
 
@@ -50,7 +58,7 @@ def sent(name: str, messages: list[Message], kept: Renderings) -> HttpCall:
 def replied(name: str, messages: list[Message], kept: Renderings, *, calls: bool) -> AssistantMessage:
     """What the face, which refuses what its API would, answers to these messages."""
     http, face, row = sent(name, messages, kept), FACES[name], WIRES[name]
-    asked = face.read(json.loads(http.body), dict(http.headers))
+    asked = face.read(json.loads(http.body), {**http.headers, PATH: http.path})
     number = f"r{len(messages)}"
     said = tuple(Said(f"call_{number}{index}", call.name, call.arguments) for index, call in enumerate(CALLS))
     reply = Reply(

