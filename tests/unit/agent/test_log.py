@@ -33,10 +33,10 @@ def written(path: Path, messages: int = 3) -> bytes:
 
 
 def test_a_session_file_is_for_its_owner_alone_and_one_line_an_entry(tmp_path: Path) -> None:
-    path = tmp_path / "sessions" / "s.jsonl"
+    path = tmp_path / "treadle" / "sessions" / "here" / "s.jsonl"
     data = written(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in list(path.parents)[:3]] == [0o700] * 3
     assert data.count(b"\n") == 4
     assert data.endswith(b"\n")
 
