@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, cast
 
 import httpx
 import pytest
@@ -14,7 +16,7 @@ from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import PATH, Asked
 from treadle.agent.mock.gemini import Gemini
 from treadle.agent.mock.gemini_rules import signature
-from treadle.agent.mock.jsontext import Json, JsonObject, members
+from treadle.agent.mock.jsontext import Json, JsonObject
 from treadle.agent.mock.server import Mock
 
 Play = Callable[[str], Awaitable[Mock]]
@@ -63,6 +65,7 @@ def read(ask: Json) -> Asked:
 
 
 IMAGE: JsonObject = {"inlineData": {"mimeType": "image/png", "data": "AA=="}}
+BARE: JsonObject = {"functionResponse": {"name": "a", "response": {}}}
 CALLED = (USER, said("model", signed(call())))
 ANSWERED = (*CALLED, said("user", result()))
 
@@ -78,7 +81,7 @@ ACCEPTED: dict[str, JsonObject] = {
     "calls without ids": body(
         USER,
         said("model", signed({"functionCall": {"name": "a"}}), {"functionCall": {"name": "a", "args": {}}}),
-        said("user", *[{"functionResponse": {"name": "a", "response": {}}}] * 2),
+        said("user", BARE, BARE),
     ),
     "an unsigned call of an earlier turn": body(
         USER, said("model", call()), said("user", result()), SAID, USER
@@ -265,8 +268,24 @@ steps:
 """
 
 
-def client(mock: Mock) -> genai.Client:
-    return genai.Client(api_key="k", http_options=types.HttpOptions(base_url=mock.url))
+class Models(Protocol):
+    """What is used of the client, without the types that it takes from libraries which are not here."""
+
+    async def generate_content(
+        self, *, model: str, contents: object, config: types.GenerateContentConfig | None = None
+    ) -> types.GenerateContentResponse: ...
+
+    async def generate_content_stream(
+        self, *, model: str, contents: object, config: types.GenerateContentConfig | None = None
+    ) -> AsyncIterator[types.GenerateContentResponse]: ...
+
+
+@asynccontextmanager
+async def client(mock: Mock) -> AsyncGenerator[Models]:
+    whole = genai.Client(api_key="k", http_options=types.HttpOptions(base_url=mock.url))
+    async with whole.aio as opened:
+        yield cast("Models", opened.models)
+    whole.close()
 
 
 def answers(content: types.Content) -> types.Content:
@@ -285,21 +304,19 @@ def answers(content: types.Content) -> types.Content:
 @pytest.mark.anyio
 @pytest.mark.parametrize("model", ["gemini-3.8-flash", "gemini-2.5-pro"])
 async def test_googles_client_holds_a_tool_loop(play: Play, model: str) -> None:
-    mock = await play(SCRIPT)
     asked = types.Content(role="user", parts=[types.Part(text="go")])
-    first = await client(mock).aio.models.generate_content(model=model, contents=[asked], config=CONFIG)
-    assert first.candidates is not None
-    content = first.candidates[0].content
-    assert content is not None
-    assert [(part.text, part.thought) for part in (content.parts or [])[:2]] == [
-        ("Hm — é.", True),
-        ("Both.", None),
-    ]
+    async with client(await play(SCRIPT)) as models:
+        first = await models.generate_content(model=model, contents=[asked], config=CONFIG)
+        assert first.candidates is not None
+        content = first.candidates[0].content
+        assert content is not None
+        last = await models.generate_content(
+            model=model, contents=[asked, content, answers(content)], config=CONFIG
+        )
+    said = [(part.text, part.thought) for part in (content.parts or [])[:2]]
+    assert said == [("Hm — é.", True), ("Both.", None)]
     assert [each.args for each in first.function_calls or []] == [{"path": "a.py"}, {"path": "b.py"}]
     assert [bool(each.id) for each in first.function_calls or []] == [model.startswith("gemini-3")] * 2
-    last = await client(mock).aio.models.generate_content(
-        model=model, contents=[asked, content, answers(content)], config=CONFIG
-    )
     assert last.text == "Done, see."
     assert last.usage_metadata is not None
     assert last.usage_metadata.thoughts_token_count
@@ -307,39 +324,38 @@ async def test_googles_client_holds_a_tool_loop(play: Play, model: str) -> None:
 
 @pytest.mark.anyio
 async def test_googles_client_holds_a_streamed_tool_loop(play: Play) -> None:
-    mock = await play(SCRIPT)
     contents: list[types.Content] = [types.Content(role="user", parts=[types.Part(text="go")])]
     texts = list[str]()
-    for _ in range(2):
-        parts = list[types.Part]()
-        stream = await client(mock).aio.models.generate_content_stream(
-            model=MODEL, contents=[*contents], config=CONFIG
-        )
-        async for chunk in stream:
-            parts += chunk.parts or []
-        content = types.Content(role="model", parts=parts)
-        contents += [content, answers(content)]
-        texts.append("".join(part.text or "" for part in parts))
+    async with client(await play(SCRIPT)) as models:
+        for _ in range(2):
+            parts = list[types.Part]()
+            stream = await models.generate_content_stream(model=MODEL, contents=[*contents], config=CONFIG)
+            async for chunk in stream:
+                parts += chunk.parts or []
+            content = types.Content(role="model", parts=parts)
+            contents += [content, answers(content)]
+            texts.append("".join(part.text or "" for part in parts))
     assert texts == ["Hm — é.Both.", "So.Done, see."]
 
 
 @pytest.mark.anyio
 async def test_googles_client_is_told_what_is_wrong(play: Play) -> None:
-    mock = await play("steps: [{text: a, when: {last_result: x}}]")
-    with pytest.raises(errors.ClientError, match="there is no tool result") as caught:
-        await client(mock).aio.models.generate_content(model=MODEL, contents="hi")
+    async with client(await play("steps: [{text: a, when: {last_result: x}}]")) as models:
+        with pytest.raises(errors.ClientError, match="there is no tool result") as caught:
+            await models.generate_content(model=MODEL, contents="hi")
     assert (caught.value.code, caught.value.status) == (400, "INVALID_ARGUMENT")
 
 
 @pytest.mark.anyio
 async def test_a_call_whose_arguments_are_no_object_is_malformed(play: Play) -> None:
     mock = await play("""steps: [{text: I look., calls: [{name: read, raw: '{"path": '}]}]""")
-    reply = await client(mock).aio.models.generate_content(model=MODEL, contents="hi")
+    async with client(mock) as models:
+        reply = await models.generate_content(model=MODEL, contents="hi")
+        stream = await models.generate_content_stream(model=MODEL, contents="hi")
+        chunks = [chunk async for chunk in stream]
     assert reply.candidates is not None
     assert reply.candidates[0].finish_reason == types.FinishReason.MALFORMED_FUNCTION_CALL
     assert reply.candidates[0].content is None
-    stream = await client(mock).aio.models.generate_content_stream(model=MODEL, contents="hi")
-    chunks = [chunk async for chunk in stream]
     assert all(not chunk.function_calls for chunk in chunks)
 
 
@@ -354,4 +370,4 @@ async def test_a_key_or_a_token_is_required_and_models_are_listed(play: Play) ->
         listed = await http.get(f"{mock.url}/v1/models", headers={"x-goog-api-key": "k"})
     assert (refused.status_code, refused.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
     assert token.json()["modelVersion"] == "gemini-x"
-    assert members(listed.json())["models"][0]["name"] == "models/gemini-x"
+    assert listed.json()["models"][0]["name"] == "models/gemini-x"
