@@ -68,6 +68,47 @@ def test_the_best_wire_that_is_there_is_taken() -> None:
         find("gpt-6-cyber", home("openai"), shelf(None, "openai_chat"))
 
 
+def test_a_wire_that_the_user_names_wins_and_brings_its_own_dialect() -> None:
+    vendor: Mapping[WireName, Mapping[str, object]] = {"openai_chat": {"a": 1}, "openai_responses": {"b": 2}}
+    place = Home("openai", "e", "openai_responses", dialects=vendor, chosen="openai_chat")
+    info = find("gpt-6-sol", place, shelf())
+    assert (info.wire, info.dialect["a"], "b" in info.dialect) == ("openai_chat", 1, False)
+    said = {"openai/*": ModelSettings(wire="openai_responses"), "openai/gpt-*": ModelSettings()}
+    info = find("gpt-6-sol", place, shelf(), settings=said)
+    assert (info.wire, info.dialect["b"], "a" in info.dialect) == ("openai_responses", 2, False)
+    with pytest.raises(InvalidRequest, match="gemini_interactions"):
+        find("x", replace(place, chosen="gemini_interactions"), shelf())
+
+
+def test_fields_for_every_body_add_up() -> None:
+    place = replace(home("zai"), dialect={"extra_body": {"tool_stream": True}})
+    said = {"zai/*": ModelSettings(dialect={"extra_body": {"user_id": "u-1234"}})}
+    body = find("glm-5.3", place, shelf(), settings=said).dialect["extra_body"]
+    assert body == {
+        "thinking": {"type": "enabled", "clear_thinking": False},
+        "tool_stream": True,
+        "user_id": "u-1234",
+    }
+
+
+def test_vertex_serves_each_maker_over_its_own_wire() -> None:
+    for model, wire in {
+        "claude-opus-4-5@20251101": "anthropic",
+        "claude-next": "anthropic",
+        "gemini-2.5-pro": "gemini",
+        "meta/llama-4-maas": "openai_chat",
+    }.items():
+        assert find(model, home("vertex", "gemini"), shelf()).wire == wire
+    info = find("claude-opus-5@20260801", home("vertex", "gemini"), shelf())
+    assert (info.id, info.max_output) == ("claude-opus-5@20260801", 128_000)
+
+
+def test_what_is_left_of_legacy_completions_is_reached_over_it() -> None:
+    legacy: tuple[WireName, ...] = ("openai_chat", "openai_completions")
+    assert find("gpt-3.5-turbo-instruct", home("openai"), shelf(None, *legacy)).wire == "openai_completions"
+    assert find("gpt-6-sol", home("azure-deployments"), shelf()).wire == "openai_chat"
+
+
 def test_a_wires_dialect_is_the_vendors_then_the_models_then_the_users() -> None:
     vendor: Mapping[WireName, Mapping[str, object]] = {"openai_chat": {"efforts": (), "media": ("image",)}}
     said = {"openai/gpt-5.1": ModelSettings(dialect={"verbosity": False})}

@@ -75,6 +75,42 @@ def test_a_resource_that_is_no_dns_label_is_refused(resource: str) -> None:
         resolve("azure", {"AZURE_OPENAI_RESOURCE": resource, "AZURE_OPENAI_API_KEY": "k"})
 
 
+def test_a_ready_token_goes_before_a_key() -> None:
+    env = {"AZURE_OPENAI_RESOURCE": "r", "AZURE_OPENAI_API_KEY": "key-1234"}
+    assert resolve("azure", env).headers == {"api-key": "key-1234"}
+    both = resolve("azure", {**env, "AZURE_OPENAI_AD_TOKEN": "tok-1234"})
+    assert (both.headers, both.secrets) == ({"authorization": "Bearer tok-1234"}, ("tok-1234",))
+    own = {"azure": ProviderSettings(key_env="MINE")}
+    mine = resolve("azure", {**env, "AZURE_OPENAI_AD_TOKEN": "tok-1234", "MINE": "key-5678"}, own)
+    assert mine.headers == {"api-key": "key-5678"}
+    with pytest.raises(AuthFailed, match="AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN"):
+        resolve("azure", {"AZURE_OPENAI_RESOURCE": "r"})
+
+
+@pytest.mark.parametrize(
+    ("env", "base"),
+    [
+        (
+            {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"},
+            "https://r.openai.azure.com/openai/deployments/my%20gpt?api-version=2024-10-21",
+        ),
+        (
+            {"AZURE_OPENAI_RESOURCE": "r", "AZURE_OPENAI_API_VERSION": "2025-01-01-preview"},
+            "https://r.openai.azure.com/openai/deployments/my%20gpt?api-version=2025-01-01-preview",
+        ),
+    ],
+)
+def test_a_deployment_of_azure_has_an_address_of_its_own(env: dict[str, str], base: str) -> None:
+    place = resolve("azure-deployments", {**env, "AZURE_OPENAI_API_KEY": "k"})
+    assert place.address("my gpt", "openai_chat") == base
+
+
+def test_a_place_of_ones_own_needs_no_path_of_the_vendors() -> None:
+    own = {"vertex": ProviderSettings(base_url="https://proxy.example/{model}", auth="none")}
+    place = resolve("vertex", {}, own)
+    assert place.address("a/b", "anthropic") == "https://proxy.example/a%2Fb"
+
+
 def test_the_mock_is_sent_a_key_that_is_no_secret() -> None:
     endpoint = resolve("mock", {"TREADLE_MOCK_URL": "http://127.0.0.1:1"})
     assert (endpoint.headers, endpoint.secrets) == ({"authorization": "Bearer mock"}, ())
