@@ -189,6 +189,8 @@ def run(**given: Any) -> int:
 
     if sum(bool(given[name]) for name in ("go_on", "resume", "fork")) > 1:
         raise click.UsageError("--continue, --resume and --fork exclude each other")
+    if given["ephemeral"] and (given["go_on"] or given["resume"] or given["fork"]):
+        raise click.UsageError("--ephemeral begins anew: leave it out to go on with a session")
     given["schema"] = _schema(given.pop("output_schema"))
     return run_task(_options(given))
 

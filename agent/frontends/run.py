@@ -199,8 +199,11 @@ def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> 
     project = root / PROJECT_CONFIG if trusted and (root / PROJECT_CONFIG).is_file() else None
     config = load(env, options.flags, options.assignments, project)
     resume = _session_file(options, places, root)
-    prompt = read_prompt(options.prompt, optional=resume is not None)
+    goes_on = resume is not None or options.past.fork is not None
+    prompt = read_prompt(options.prompt, optional=goes_on)
     instructions = read_instructions(instruction_files(root)) if trusted else ()
+    if options.past.fork is not None:  # last, for it makes a file
+        resume = fork_session(places, options.past.fork)
     return Opening(
         root,
         config,
@@ -220,6 +223,16 @@ async def _run(
     options: RunOptions, env: Mapping[str, str], output: Output, result: Result, interrupts: Interrupts
 ) -> None:
     opening, prompt = opening_for(options, env, result)
+    try:
+        await _run_session(opening, prompt, output, result, interrupts)
+    finally:
+        if options.past.fork is not None and opening.resume is not None and result.log_head is None:
+            opening.resume.unlink(missing_ok=True)  # nothing was said in it: it is only a copy
+
+
+async def _run_session(
+    opening: Opening, prompt: str | None, output: Output, result: Result, interrupts: Interrupts
+) -> None:
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
         if prompt is None:
@@ -297,8 +310,6 @@ def _given(options: RunOptions) -> frozenset[str]:
 def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | None:
     if options.past.resume is not None:
         return find(places.sessions, options.past.resume)
-    if options.past.fork is not None:
-        return fork_session(places, options.past.fork)
     return newest(places.sessions, root) if options.past.go_on else None
 
 

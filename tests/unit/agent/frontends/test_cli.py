@@ -110,6 +110,8 @@ def test_nothing_is_kept_of_an_ephemeral_run(treadle: Treadle) -> None:
         (["run", "--output=stream-json", "--max-steps", "0", "Go."], "--max-steps"),
         (["run", "--output", "json", "--continue", "--resume", "x", "Go."], "exclude each other"),
         (["run", "--output", "json", "--output-schema", "/no/such/schema", "Go."], "No such file"),
+        (["run", "--output", "json", "--ephemeral", "--resume", "x", "Go."], "begins anew"),
+        (["run", "--output", "json", "--ephemeral", "--continue", "Go."], "begins anew"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_has_a_result_for_scripts_too(
@@ -361,6 +363,19 @@ def test_a_fork_sends_the_bytes_and_the_cache_key_of_its_parent(treadle: Treadle
     ran = treadle.run("--fork", f"{parent.result['session_id']}@e99", steps=[DONE])
     assert told(ran) == (1, "usage")
     assert "has no entry 'e99'" in ran.result["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prompt"),
+    [(("-m", "nobody/x"), ("Go.",)), (("-c", "bogus=1"), ("Go.",)), ((), ()), ((), ("",))],
+)
+def test_a_fork_in_which_nothing_was_said_leaves_no_session(
+    treadle: Treadle, arguments: tuple[str, ...], prompt: tuple[str, ...]
+) -> None:
+    parent = treadle.run(steps=[DONE])
+    ran = treadle.run("--fork", parent.result["session_id"], *arguments, steps=[DONE], prompt=prompt)
+    assert told(ran) == (1, "usage")
+    assert [file.stem for file in treadle.sessions] == [parent.result["session_id"]]
 
 
 def entries(treadle: Treadle, kind: str) -> list[Object]:
