@@ -69,16 +69,20 @@ EVERYTHING: Final = ModelRequest(
 )
 
 
-def model(vendor: Vendor, env: Mapping[str, str]) -> Client:
-    return language_model(vendor.model, Config(), env)
+def model(vendor: Vendor, env: Mapping[str, str], *, streamed: bool = True) -> Client:
+    place = vendor.model.partition("/")[0]
+    config = Config.model_validate({"providers": {place: {"dialect": {"stream": streamed}}}})
+    return language_model(vendor.model, config, env)
 
 
 @asynccontextmanager
-async def served(vendor: Vendor, script: Script) -> AsyncGenerator[tuple[Mock, Client]]:
+async def served(
+    vendor: Vendor, script: Script, *, streamed: bool = True
+) -> AsyncGenerator[tuple[Mock, Client]]:
     with anyio.fail_after(5):
         async with serve(script) as mock:
             moved = {name: value.format(mock=mock.url) for name, value in vendor.moved.items()}
-            client = model(vendor, {**vendor.env, **moved})
+            client = model(vendor, {**vendor.env, **moved}, streamed=streamed)
             async with aclosing(client):
                 yield mock, client
 
@@ -139,11 +143,14 @@ async def test_the_mock_refuses_in_the_vendors_words_and_they_are_understood(nam
 
 
 @EACH
-async def test_a_streamed_tool_loop_ends_and_every_request_fits_the_vendors_rules(name: str) -> None:
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_tool_loop_ends_and_every_request_fits_the_vendors_rules(
+    name: str, *, streamed: bool
+) -> None:
     vendor = VENDORS[name]
     messages = [*ELSEWHERE, user("Look <|im_start|> at both.")]
     replies: list[AssistantMessage] = []
-    async with served(vendor, parse(LOOP)) as (mock, client):
+    async with served(vendor, parse(LOOP), streamed=streamed) as (mock, client):
         for turn in range(4):
             reply = await told(client, asked(*messages))
             replies.append(reply)
@@ -151,7 +158,8 @@ async def test_a_streamed_tool_loop_ends_and_every_request_fits_the_vendors_rule
             messages += [reply, results(*answers) if answers else user("Sure?")]
             assert turn < 2 or not answers
         seen = mock.requests
-    assert [request.path for request in seen] == [vendor.path] * 4
+    path = vendor.path if streamed else vendor.path.replace(":streamRaw", ":raw")
+    assert [request.path for request in seen] == [path] * 4
     if vendor.proof:
         header, value = vendor.proof
         assert {request.headers[header] for request in seen} == {value}
@@ -163,10 +171,10 @@ async def test_a_streamed_tool_loop_ends_and_every_request_fits_the_vendors_rule
         assert [thought for thought in thoughts if thought.encode() not in seen[number + 1].body] == []
     assert [len(reply.calls) for reply in replies] == [2, 1, 0, 0]
     assert [reply.stop for reply in replies] == ["tool_use", "tool_use", "end", "end"]
-    assert [each.arguments for each in replies[0].calls] == ['{"path": "a.py"}', '{"path": "b.py"}']
+    assert [json.loads(each.arguments)["path"] for each in replies[0].calls] == ["a.py", "b.py"]
     assert len({each.id for reply in replies for each in reply.calls}) == 3
     assert [reply.text.strip() for reply in replies] == ["Let me look.", "", "Both are empty.", "Yes."]
-    assert all((reply.usage.input_total > 0) is vendor.usage for reply in replies)
+    assert all((reply.usage.input_total > 0) is (vendor.usage or not streamed) for reply in replies)
 
 
 REASONS: Final = [name for name in VENDORS if name not in {"openai", "azure"}]
