@@ -182,12 +182,20 @@ _RULES = {"allow", "deny"}
 
 
 def _from_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
-    """`TREADLE_MODEL` is `model`, `TREADLE_LIMITS__STEPS` is `limits.steps`."""
+    """`TREADLE_MODEL` is `model`, `TREADLE_LIMITS__STEPS` is `limits.steps`.
+
+    A name that only looks like a setting's is a slip; one that looks like none is somebody else's variable.
+    """
     found: list[tuple[str, Any]] = []
     for name, text in sorted(env.items()):
+        if not name.startswith("TREADLE_"):
+            continue
         key = name.removeprefix("TREADLE_").lower().replace("__", ".")
-        if name.startswith("TREADLE_") and key.split(".")[0] in Config.model_fields:
+        first = key.split(".")[0]
+        if first in Config.model_fields:
             found.append((key, _value(text)))
+        elif near := get_close_matches(first, Config.model_fields, n=1, cutoff=0.8):
+            raise ConfigError(f"{name}: no setting has this name; did you mean TREADLE_{near[0].upper()}?")
     return found
 
 

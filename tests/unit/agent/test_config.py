@@ -47,7 +47,7 @@ def test_each_place_wins_over_the_one_below_it(layers: Layers) -> None:
     assert (layers.load().model, layers.load().limits.steps) == ("v/user", 1)
     with_project = layers.load(project=project)
     assert (with_project.model, with_project.limits.steps, with_project.limits.tokens) == ("v/project", 2, 1)
-    layers.env |= {"TREADLE_MODEL": "v/env", "TREADLE_LIMITS__STEPS": "3"}
+    layers.env |= {"TREADLE_MODEL": "v/env", "TREADLE_LIMITS__STEPS": "3", "TREADLE_MOCK_URL": "not ours"}
     assert (layers.load(project=project).model, layers.load(project=project).limits.steps) == ("v/env", 3)
     assigned = layers.load("model=v/assigned", "limits.steps=4", project=project)
     assert (assigned.model, assigned.limits.steps) == ("v/assigned", 4)
@@ -159,6 +159,7 @@ def test_a_config_file_that_cannot_be_read_is_named_and_one_below_a_file_is_none
             "settings: unknown key 'limits.stepz'; did you mean 'steps'?",
         ),
         ([], {}, {"TREADLE_SANDBOX": "bwarp"}, "settings: sandbox: "),
+        ([], {}, {"TREADLE_LIMIT__STEPS": "1"}, "TREADLE_LIMIT__STEPS: no setting has this name"),
         ([], {"deny": ("Edit(",)}, {}, "settings: 'Edit(' is not a rule"),
         (['allow=["Plan(x)"]'], {}, {}, "settings: Plan takes no pattern"),
     ],
