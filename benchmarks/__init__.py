@@ -1,0 +1,1 @@
+"""Measures treadle as a user meets it: whole processes, on the distribution's Python."""
