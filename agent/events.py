@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from treadle.agent.messages import Message, Usage
-from treadle.tools.contract import Frozen, ToolCall, ToolResult, ToolSpec
+from treadle.tools.contract import Artifact, Frozen, ToolCall, ToolResult, ToolSpec
 
 FORMAT = 1
 """The version of the session file that this program writes."""
@@ -75,6 +75,8 @@ class MessageAdded(Frozen):
     message: Message
     request_bytes: int = 0
     """For a reply: bytes of the body that asked for it."""
+    artifacts: tuple[Artifact, ...] = ()
+    """For a reply: files in which its pictures were saved."""
 
 
 class CallStarted(Frozen):

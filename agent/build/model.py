@@ -24,8 +24,13 @@ WIRES: tuple[WireName, ...] = (
 """The wires that this program speaks."""
 
 
-def language_model(spec: str, config: Config, env: Mapping[str, str]) -> Client:
-    """Put a model together. Raises `ProviderError` when the name, the key or the address does not do."""
+def language_model(
+    spec: str, config: Config, env: Mapping[str, str], grants: Mapping[str, str] | None = None
+) -> Client:
+    """Put a model together; `grants` are what goes into a request for what stands there for it.
+
+    Raises `ProviderError` when the name, the key or the address does not do.
+    """
     vendor, name = catalogue.split(spec)
     endpoint = vendors.resolve(vendor, env, config.providers)
     home = catalogue.Home(
@@ -45,7 +50,7 @@ def language_model(spec: str, config: Config, env: Mapping[str, str]) -> Client:
     authenticator = _tokens(endpoint.grant, timeouts) if endpoint.grant is not None else None
     url = endpoint.address(info.id, info.wire)
     transport = Transport(Address(url, endpoint.headers, endpoint.proxy, authenticator), timeouts=timeouts)
-    return Client(wire(info.wire), info, transport, secrets=endpoint.secrets)
+    return Client(wire(info.wire), info, transport, secrets=endpoint.secrets, grants=grants)
 
 
 def _tokens(grant: Grant, timeouts: Timeouts) -> Authenticator:

@@ -9,13 +9,14 @@ from typing import Literal
 
 from treadle.agent.build.opening import Opening
 from treadle.agent.checks import Check, fits_schema, is_json, verified
+from treadle.agent.desk import Wanted
 from treadle.agent.events import Mode
 from treadle.agent.log import SessionLog
-from treadle.agent.loop import Wanted
 from treadle.agent.messages import user
 from treadle.agent.permit import Gate
 from treadle.agent.providers.client import Client
-from treadle.agent.providers.contract import ModelInfo, ModelRequest, Output
+from treadle.agent.providers.contract import AuthFailed, ModelInfo, ModelRequest, Output
+from treadle.agent.providers.rendering import stands_for
 from treadle.agent.session import Record
 from treadle.agent.step import Calls
 from treadle.sandbox.contract import Sandbox
@@ -24,7 +25,7 @@ from treadle.sandbox.rules import parse_rule
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
-from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spill, Tool
+from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spill, Tool, ToolSpec
 from treadle.tools.toolbox import Toolbox
 
 
@@ -96,10 +97,18 @@ def hosted_tools(chosen: Mapping[HostedKind, JsonObject | bool]) -> tuple[Hosted
     )
 
 
-def check_hosted(client: Client, tools: tuple[Hosted, ...]) -> None:
+def check_hosted(client: Client, tools: tuple[ToolSpec, ...]) -> None:
     """Find out before anything is sent whether a model's vendor runs what is asked for. Raises `InvalidRequest`."""
-    if tools:
-        client.encode(ModelRequest(system=(), tools=tools, messages=(user("May I?"),)))
+    client.encode(ModelRequest(system=(), tools=tools, messages=(user("May I?"),)))
+
+
+def tokens_of(tools: tuple[Hosted, ...], env: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the tokens of MCP servers by what stands for each in a request. Raises `AuthFailed` for one not set."""
+    names = [str(tool.config["token_env"]) for tool in tools if tool.config.get("token_env")]
+    for name in names:
+        if not env.get(name):
+            raise AuthFailed(f"hosted.mcp takes its token from {name}, which is not set.")
+    return {stands_for(name): env[name] for name in names}
 
 
 def wanted_of(opening: Opening, sandbox: Sandbox, *, by_tool: bool) -> Wanted:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import assert_never
+from collections.abc import Iterator
+from typing import assert_never, cast
 
 from treadle.agent.arguments import parse_arguments
 from treadle.agent.events import (
@@ -26,7 +27,15 @@ from treadle.agent.events import (
     TextDelta,
     TurnEnded,
 )
-from treadle.agent.messages import AssistantMessage, ReasoningPart, RefusalPart, TextPart, Usage
+from treadle.agent.messages import (
+    AssistantMessage,
+    HostedCallPart,
+    HostedResultPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    Usage,
+)
 from treadle.tools.contract import (
     Content,
     Json,
@@ -38,6 +47,7 @@ from treadle.tools.contract import (
     ToolError,
     ToolRef,
     ToolResult,
+    as_object,
 )
 
 
@@ -135,10 +145,25 @@ class Items:
                     lines.append(self._completed("agent_message", text=text, state=message.state))
                 case ReasoningPart(text=text, summary=summary) if text or summary:
                     lines.append(self._completed("reasoning", text=text or "\n".join(summary)))
+                case HostedCallPart():
+                    lines.append(self._hosted(part, message))
                 case _:
                     pass
         self._calls.update({call.id: (self._next(), call) for call in message.calls})
         return lines
+
+    def _hosted(self, part: HostedCallPart, message: AssistantMessage) -> JsonObject:
+        """Return the line for what the provider ran, with what it told of the outcome."""
+        results = [
+            each for each in message.parts if isinstance(each, HostedResultPart) and each.call_id == part.id
+        ]
+        status = "failed" if any(each.is_error for each in results) else "completed"
+        fields = {"status": status, "arguments": part.arguments}
+        output = "\n".join(plain(each.content) for each in results)
+        if part.kind == "web_search":
+            sources = [url for each in results for url in _sources(each.content)]
+            return self._completed("web_search", query=_query(part.arguments), sources=sources, **fields)
+        return self._completed("tool_call", name=part.kind, **fields, output=output)
 
     def _finished(self, result: ToolResult) -> list[JsonObject]:
         if result.call_id not in self._calls:
@@ -157,6 +182,28 @@ class Items:
     def _next(self) -> str:
         self._count += 1
         return f"item_{self._count - 1}"
+
+
+def _query(arguments: str) -> str:
+    """Return what was searched for; empty where that is not told."""
+    try:
+        asked = as_object(json.loads(arguments)) or {}
+    except ValueError:
+        return ""
+    return str(asked.get("query") or " · ".join(map(str, asked.get("queries") or ())))
+
+
+def _sources(content: tuple[Content, ...]) -> Iterator[str]:
+    """Yield the addresses of what was found."""
+    for part in content:
+        match part:
+            case Resource(uri=uri):
+                yield uri
+            case Json(value=list()):
+                told = (as_object(each) or {} for each in cast("list[object]", part.value))
+                yield from (str(each["url"]) for each in told if each.get("url"))
+            case _:
+                pass
 
 
 def _line(kind: str, item: JsonObject) -> JsonObject:

@@ -62,13 +62,18 @@ class Result:
         """Take note of what a session says."""
         found = self.found
         match event:
-            case Entry(body=MessageAdded(message=AssistantMessage() as message)) if message.state != "failed":
+            case Entry(body=MessageAdded(message=AssistantMessage() as message, artifacts=artifacts)) if (
+                message.state != "failed"
+            ):
+                found.artifacts += [artifact.model_dump() for artifact in artifacts]
                 found.message = message.text or found.message
                 found.logprobs = [token.model_dump() for token in message.logprobs] or found.logprobs
             case Entry(
                 body=PermissionResolved(granted=False, tool=tool, access=access, by=by, reason=reason)
             ):
                 found.denials.append({"tool": tool, "access": access, "by": by, "reason": reason})
+            case Entry(body=TurnEnded() as ended):
+                self.turn = ended
             case Entry(body=CallFinished(result=result)):
                 answer = (result.details or {}).get("answer")
                 found.message = found.message if answer is None else json.dumps(answer, ensure_ascii=False)

@@ -198,9 +198,11 @@ class TextOutput:
 
     def show(self, event: Event) -> None:
         match event:
-            case Entry(body=MessageAdded(message=AssistantMessage() as message)) if message.calls:
-                if message.text.strip():
+            case Entry(body=MessageAdded(message=AssistantMessage() as message, artifacts=artifacts)):
+                if message.calls and message.text.strip():
                     self._say(message.text.strip())
+                for artifact in artifacts:
+                    self._say(f"  saved {artifact.path}", "32")
             case Entry(body=CallStarted(call=call)):
                 self._calls[call.id] = call
                 self._say(f"• {call.name} {short(call)}", "36")

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from treadle.agent.mock.anthropic_hosted import hosted_kinds, ran_blocks
 from treadle.agent.mock.anthropic_rules import VERSIONS, blocks, check, signature
 from treadle.agent.mock.billing import Block, Ledger, Prompt
 from treadle.agent.mock.check import Refused
@@ -69,6 +70,7 @@ class Anthropic:
             wants_call=bool(tools) and choice.get("type") != "none" and not _has_called(messages),
             forced=words(choice.get("name")) or None,
             schema=members(members(request.get("output_config")).get("format")).get("schema"),
+            hosted=hosted_kinds(request),
         )
 
     def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
@@ -205,6 +207,8 @@ def _content(asked: Asked, reply: Reply) -> Iterator[JsonObject]:
     if reply.reasoning and thinking.get("type") != "disabled":
         thought = "" if thinking.get("display") == "omitted" else reply.reasoning
         yield {"type": "thinking", "thinking": thought, "signature": signature(asked.model, thought)}
+    for position, ran in enumerate(reply.hosted):
+        yield from ran_blocks(ran, f"{reply.id}_{position}")
     if reply.text:
         yield {"type": "text", "text": reply.text}
     for call in reply.calls:
@@ -234,6 +238,13 @@ def _parts(block: JsonObject, calls: Iterator[Said]) -> tuple[JsonObject, list[b
                 b'{"type":"text_delta","text":' + write(piece) + b"}"
                 for piece in pieces(words(block["text"]))
             ]
+        case "server_tool_use" | "mcp_tool_use":
+            cut = pieces(write(block["input"]).decode())
+            return {**block, "input": {}}, [
+                b'{"type":"input_json_delta","partial_json":' + write(piece) + b"}" for piece in cut
+            ]
+        case kind if words(kind).endswith("_tool_result"):
+            return block, []
         case _:
             arguments = next(calls).arguments
             cut = [] if arguments == "{}" else pieces(arguments)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from treadle.agent.mock import check as c
+from treadle.agent.mock.anthropic_hosted import HOSTED_BLOCKS
 from treadle.agent.mock.check import Check, wrong
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words
 
@@ -16,7 +17,7 @@ ID = r"[A-Za-z0-9_-]+"
 STRICT_VERSION = "2026-10-21"
 VERSIONS = (STRICT_VERSION, "2023-06-01")
 BREAKPOINTS = 4
-TYPED_TOOL = r"[a-z_]+_20[0-9]{6}"
+TYPED_TOOL = r"[a-z0-9_]+_20[0-9]{6}"
 
 _CACHE = c.nullable(c.record({"type": c.one_of("ephemeral")}, {"ttl": c.one_of("5m", "1h")}))
 _CACHED: Mapping[str, Check] = {"cache_control": _CACHE}
@@ -117,6 +118,7 @@ _MESSAGE = c.tagged(
                 "thinking": _THINKING,
                 "redacted_thinking": _REDACTED,
                 "tool_use": _CALL,
+                **HOSTED_BLOCKS,
             }),
         }),
         "system": c.record({**_ROLE, "content": _content({"text": _PLAIN_TEXT})}),
@@ -145,10 +147,23 @@ _CUSTOM = c.record(
 )
 
 
+_TOOLSET = c.record(
+    {"type": c.anything, "mcp_server_name": c.text(1)},
+    {**_CACHED, "default_config": c.mapping, "configs": c.mapping},
+)
+_SERVER = c.record(
+    {"type": c.one_of("url"), "url": c.text(1, pattern=r"https://.+"), "name": c.text(1)},
+    {"authorization_token": c.nullable(c.text(1))},
+)
+
+
 def _tool(value: Json, path: str) -> None:
     kind = members(value).get("type")
     if kind is None or kind == "custom":
         _CUSTOM(value, path)
+        return
+    if kind == "mcp_toolset":
+        _TOOLSET(value, path)
         return
     c.text(1, pattern=TYPED_TOOL)(kind, f"{path}.type")
     c.text(1)(members(value).get("name"), f"{path}.name")
@@ -164,11 +179,12 @@ _CHOICE = c.tagged(
         "none": c.record({"type": c.anything}),
     },
 )
+_BINDING = c.record({"prefix_mismatch_behavior": c.one_of("error", "drop_block")})
 _DISPLAY: Mapping[str, Check] = {"display": c.nullable(c.one_of("summarized", "omitted"))}
 _THINK = c.tagged(
     "type",
     {
-        "adaptive": c.record({"type": c.anything}, _DISPLAY),
+        "adaptive": c.record({"type": c.anything}, {**_DISPLAY, "block_binding": _BINDING}),
         "between_tools": c.record({"type": c.anything}, _DISPLAY),
         "enabled": c.record({"type": c.anything, "budget_tokens": c.integer(1024)}, _DISPLAY),
         "disabled": c.record({"type": c.anything}),
@@ -194,6 +210,7 @@ _REQUEST = c.record(
         "container": c.nullable(c.anything),
         "diagnostics": c.nullable(c.record({}, {"previous_message_id": c.nullable(c.text(1))})),
         "inference_geo": c.nullable(c.text(1)),
+        "mcp_servers": c.items(_SERVER, most=20),
         "metadata": c.record({}, {"user_id": c.nullable(c.text(0, 256))}),
         "output_config": _OUTPUT,
         "service_tier": c.one_of("auto", "standard_only"),
@@ -253,8 +270,14 @@ def _agree(request: Mapping[str, Json]) -> None:
 def _tools_agree(request: Mapping[str, Json]) -> None:
     tools = [members(tool) for tool in elements(request.get("tools"))]
     names: set[str] = set()
+    servers = {words(members(server)["name"]) for server in elements(request.get("mcp_servers"))}
+    toolsets = {words(tool["mcp_server_name"]) for tool in tools if tool.get("type") == "mcp_toolset"}
+    if servers != toolsets:
+        raise wrong(
+            "mcp_servers", "each server needs one mcp_toolset among tools, and each toolset its server"
+        )
     for index, tool in enumerate(tools):
-        name = words(tool["name"])
+        name = words(tool.get("name") or tool.get("mcp_server_name"))
         if name in names:
             raise wrong(f"tools[{index}].name", f"tool names must be unique, {name!r} is not")
         names.add(name)

@@ -10,6 +10,7 @@ from treadle.agent.mock.chat_rules import check, tool_name
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Said, Usage
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
+from treadle.agent.mock.odds import odds
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import interleaved, pieces
 
@@ -60,6 +61,8 @@ class Chat:
             message["tool_calls"] = [_called(call) for call in reply.calls]
         message["annotations"] = []
         choice: JsonObject = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish}
+        if asked.body.get("logprobs") is True:
+            choice["logprobs"] = {"content": _odds(asked, reply), "refusal": None}
         return write({**_head(reply, "chat.completion"), "choices": [choice], "usage": _usage(reply.usage)})
 
     def events(self, asked: Asked, reply: Reply) -> list[bytes]:
@@ -68,9 +71,14 @@ class Chat:
         head = b"data: " + write(_head(reply, "chat.completion.chunk"))[:-1] + b',"choices":['
         start = head + b'{"index":0,"delta":'
         end = b'}],"usage":null}\n\n' if usage else b"}]}\n\n"
-        running = b',"logprobs":null,"finish_reason":null' + end
+        running = b',"logprobs":%s,"finish_reason":null' + end
         finish = b'{},"logprobs":null,"finish_reason":' + write(reply.finish) + end
-        events = [start + delta + running for delta in _deltas(reply)]
+        likely = iter(_odds(asked, reply) if asked.body.get("logprobs") is True else ())
+        events: list[bytes] = []
+        for delta in _deltas(reply):
+            said = next(likely, None) if delta.startswith(b'{"content":') else None
+            told = b"null" if said is None else write({"content": [said], "refusal": None})
+            events.append(start + delta + running % told)
         events.append(start + finish)
         if usage:
             events.append(head + b'],"usage":' + write(_usage(reply.usage)) + b"}\n\n")
@@ -177,6 +185,11 @@ def _deltas(reply: Reply) -> list[bytes]:
         kind, key = kinds[index]
         deltas.append(write({"tool_calls": [{"index": index, kind: {key: piece}}]}))
     return deltas
+
+
+def _odds(asked: Asked, reply: Reply) -> list[Json]:
+    most = asked.body.get("top_logprobs")
+    return odds(reply.text, most if isinstance(most, int) else 0)
 
 
 def _usage(usage: Usage) -> JsonObject:

@@ -39,6 +39,7 @@ class Player:
         step = _scripted(self.script, asked.replies)
         if step.when is not None:
             _expect(step.when.last_result, asked)
+        _offers(step, asked)
         at = (asked.key, min(asked.replies, len(self.script.steps) - 1))
         attempt = self._attempts.get(at, 0)
         fault = step.faults[attempt] if attempt < len(step.faults) else None
@@ -59,6 +60,7 @@ class Player:
             calls=calls,
             finish=step.finish or ("tool_calls" if calls else "stop"),
             usage=_usage(step, calls, prompt),
+            hosted=step.hosted,
         )
 
 
@@ -81,6 +83,15 @@ def _expect(expected: str, asked: Asked) -> None:
         saw = "there is no tool result" if seen is None else f"it is {seen[-400:]!r}"
         told = f"step {asked.replies}: the newest tool result should contain {expected!r}, but {saw}"
         raise Refused(told, code="script_mismatch")
+
+
+def _offers(step: Step, asked: Asked) -> None:
+    """Refuse to run what was not offered. Raises Refused."""
+    for ran in step.hosted:
+        if ran.kind not in asked.hosted:
+            offered = ", ".join(sorted(asked.hosted)) or "none"
+            told = f"step {asked.replies} runs {ran.kind}, but the hosted tools of the request are: {offered}"
+            raise Refused(told, code="script_mismatch")
 
 
 def _improvise(asked: Asked) -> Step:

@@ -9,8 +9,10 @@ from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Usage
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
+from treadle.agent.mock.odds import odds
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import pieces
+from treadle.agent.mock.responses_hosted import HOSTED_KINDS, PROGRESS, ran_items
 from treadle.agent.mock.responses_items import CALLS, kind, seal, spoken
 from treadle.agent.mock.responses_rules import check
 
@@ -66,6 +68,11 @@ class Responses:
             wants_call=bool(tools) and choice != "none" and not _has_called(items),
             forced=_forced(choice),
             schema=_schema(members(request.get("text")).get("format")),
+            hosted=frozenset(
+                HOSTED_KINDS[words(members(tool)["type"])]
+                for tool in elements(request.get("tools"))
+                if words(members(tool)["type"]) in HOSTED_KINDS
+            ),
         )
 
     def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
@@ -216,8 +223,15 @@ def _output(asked: Asked, reply: Reply) -> Iterator[JsonObject]:
     """The items of a reply, finished."""
     if reply.reasoning:
         yield _thought(asked, reply)
+    for position, ran in enumerate(reply.hosted):
+        yield from ran_items(ran, f"{reply.id}_{position}", elements(asked.body.get("include")))
     if reply.text:
-        text: JsonObject = {"type": "output_text", "annotations": [], "logprobs": [], "text": reply.text}
+        text: JsonObject = {
+            "type": "output_text",
+            "annotations": [],
+            "logprobs": _odds(asked, reply),
+            "text": reply.text,
+        }
         yield {
             "id": f"msg_{reply.id}",
             "type": "message",
@@ -232,6 +246,13 @@ def _output(asked: Asked, reply: Reply) -> Iterator[JsonObject]:
         )
         item: JsonObject = {"id": f"{prefix}_{reply.id}_{position}", "type": type_, "status": "completed"}
         yield {**item, "call_id": call.id, "name": call.name, key: call.arguments}
+
+
+def _odds(asked: Asked, reply: Reply) -> list[Json]:
+    """How likely each piece of the text was, where that was asked for."""
+    most = asked.body.get("top_logprobs")
+    wanted = "message.output_text.logprobs" in elements(asked.body.get("include"))
+    return odds(reply.text, most if isinstance(most, int) else 0) if wanted else []
 
 
 def _thought(asked: Asked, reply: Reply) -> JsonObject:
@@ -255,9 +276,11 @@ def _say(events: _Events, index: int, item: JsonObject) -> None:
                 ]  # whole only when it is done
         case "message":
             opened, say = {**item, "status": "in_progress", "content": []}, _say_text
-        case _:
+        case "function_call" | "custom_tool_call":
             key = "input" if "input" in item else "arguments"
             opened, say = {**item, "status": "in_progress", key: ""}, _say_call
+        case _:
+            opened, say = {**item, "status": "in_progress"}, _say_hosted
     events.add("response.output_item.added", output_index=index, item=opened)
     say(events, place, item)
     events.add("response.output_item.done", output_index=index, item=item)
@@ -277,9 +300,14 @@ def _say_text(events: _Events, place: JsonObject, item: JsonObject) -> None:
     (part,) = elements(item["content"])
     at: JsonObject = {**place, "content_index": 0}
     text = words(members(part)["text"])
-    events.add("response.content_part.added", **at, part={**members(part), "text": ""})
-    events.deltas("response.output_text.delta", text, **at, logprobs=[])
-    events.add("response.output_text.done", **at, text=text, logprobs=[])
+    events.add("response.content_part.added", **at, part={**members(part), "text": "", "logprobs": []})
+    likely = elements(members(part)["logprobs"])
+    if likely:
+        for piece, said in zip(pieces(text), likely, strict=True):
+            events.add("response.output_text.delta", **at, delta=piece, logprobs=[said])
+    else:
+        events.deltas("response.output_text.delta", text, **at, logprobs=[])
+    events.add("response.output_text.done", **at, text=text, logprobs=likely)
     events.add("response.content_part.done", **at, part=part)
 
 
@@ -289,6 +317,11 @@ def _say_call(events: _Events, place: JsonObject, item: JsonObject) -> None:
     key = "input" if freeform else "arguments"
     events.deltas(f"{type_}.delta", words(item[key]), **place)
     events.add(f"{type_}.done", **place, **{key: item[key]})
+
+
+def _say_hosted(events: _Events, place: JsonObject, item: JsonObject) -> None:
+    for state in PROGRESS.get(words(item["type"]), ()):
+        events.add(f"response.{item['type']}.{state}", **place)
 
 
 def _usage(usage: Usage) -> JsonObject:

@@ -13,7 +13,19 @@ from treadle.agent.mock.jsontext import Json, members, words
 NAME = r"[A-Za-z0-9_-]{1,64}"
 SEAL = "mock."
 CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
-SPOKEN = frozenset({"reasoning", "message", *CALLS})
+RAN = frozenset({
+    "code_interpreter_call",
+    "compaction",
+    "file_search_call",
+    "image_generation_call",
+    "mcp_call",
+    "mcp_list_tools",
+    "tool_search_call",
+    "tool_search_output",
+    "web_search_call",
+})
+"""Types of items in which the provider tells what it did itself."""
+SPOKEN = frozenset({"reasoning", "message", *CALLS, *RAN})
 """Types of items that a model's reply is made of, as the mock makes them."""
 HOSTED_ITEMS = (
     "additional_tools",

@@ -71,6 +71,34 @@ class Call(_Part):
         return json.dumps(self.arguments, ensure_ascii=False) if self.raw is None else self.raw
 
 
+HostedKind = Literal[
+    "web_search", "code_interpreter", "file_search", "image_generation", "mcp", "tool_search"
+]
+
+
+class Ran(_Part):
+    """A tool that the provider runs, written `KIND: INPUT` or in the long form."""
+
+    kind: HostedKind
+    input: dict[str, JsonValue] = {}
+    output: str | None = None
+    """What came of it: text, or a picture in base64; None lets the mock make something up."""
+    error: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            raise ValueError("write a hosted call as `KIND: {INPUT}` or with `kind` and `input`")
+        call = cast("dict[object, object]", given)
+        if "kind" in call:
+            return call
+        if len(call) != 1:
+            raise ValueError("a hosted call in the short form has one key, the tool's kind")
+        ((kind, input_),) = call.items()
+        return {"kind": kind, "input": {} if input_ is None else input_}
+
+
 class Billed(_Part):
     """Token counts that a step reports. None is counted by the mock."""
 
@@ -157,6 +185,8 @@ class Step(_Part):
     """One reply of the model, and how its first attempts fail."""
 
     reasoning: str = ""
+    hosted: tuple[Ran, ...] = ()
+    """Before the text: what the provider ran."""
     text: str = ""
     calls: tuple[Call, ...] = ()
     pace: Pace | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import anyio
@@ -56,12 +56,20 @@ class Client:
     """A model at one endpoint. Asks once and retries nothing; whatever goes wrong is a `ProviderError`."""
 
     def __init__(
-        self, wire: Wire, info: ModelInfo, transport: Transport, *, secrets: Sequence[str] = ()
+        self,
+        wire: Wire,
+        info: ModelInfo,
+        transport: Transport,
+        *,
+        secrets: Sequence[str] = (),
+        grants: Mapping[str, str] | None = None,
     ) -> None:
+        """`secrets` are never shown. `grants` are secrets too, by what stands for each in a body until it is sent."""
         self._wire = wire
         self._info = info
         self._transport = transport
-        self._secrets = tuple(secrets)
+        self._grants = dict(grants or {})
+        self._secrets = (*secrets, *self._grants.values())
         self._kept = Renderings()
 
     @property
@@ -79,7 +87,7 @@ class Client:
         """Ask once. Raises `ProviderError`, in whose message no secret stands."""
         call = self.encode(request)
         try:
-            async with self._transport.send(call) as reply:
+            async with self._transport.send(self._granted(call)) as reply:
                 if not 200 <= reply.status < 300:
                     raise await self._refusal(reply)
                 yield _Incoming(self._wire, self._info, call, reply)
@@ -98,6 +106,12 @@ class Client:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._transport.aclose()
+
+    def _granted(self, call: HttpCall) -> HttpCall:
+        body = call.body
+        for mark, secret in self._grants.items():
+            body = body.replace(mark.encode(), json.dumps(secret)[1:-1].encode())
+        return call if body == call.body else replace(call, body=body)
 
     async def _refusal(self, reply: Reply) -> ProviderError:
         body = await reply.error_body()

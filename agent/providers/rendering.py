@@ -6,10 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from treadle.agent.events import Effort
 from treadle.agent.messages import Warned
+from treadle.agent.providers.contract import InvalidRequest
 from treadle.tools.contract import (
     Content,
     FileRef,
@@ -37,6 +39,7 @@ _MARKS: Final[Mapping[Status, str]] = {
     "denied": "Denied: ",
     "interrupted": "Interrupted: ",
 }
+MCP_KEYS: Final = ("name", "url", "token_env", "tools")
 _ESCAPE: Final = re.compile(r"\\(?:u0000|.)")
 
 
@@ -58,6 +61,40 @@ def encoded(value: Any) -> bytes:
 def array(items: Iterable[bytes]) -> bytes:
     """Return a JSON array of values that are JSON already."""
     return b"[" + b",".join(items) + b"]"
+
+
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """An MCP server that the provider is to connect to."""
+
+    name: str
+    url: str
+    token: str
+    """What stands for the bearer token in a request: the client puts the token there. Empty for none."""
+    tools: tuple[str, ...]
+    """Names of those that may be called; empty for all."""
+    rest: JsonObject
+    """Options in the vendor's own words."""
+
+
+def mcp_server(config: JsonObject) -> McpServer | None:
+    """Return the server that a hosted tool's config names as {name, url, token_env, tools}.
+
+    None for a config that is all in the vendor's own words. Raises `InvalidRequest` for one without a name.
+    """
+    if config and "url" not in config:
+        return None
+    name, url, variable, tools = (config.get(key) for key in MCP_KEYS)
+    if not isinstance(name, str) or not isinstance(url, str):
+        raise InvalidRequest("hosted.mcp needs a name and a url, both strings")
+    token = stands_for(str(variable)) if variable else ""
+    rest = {key: value for key, value in config.items() if key not in MCP_KEYS}
+    return McpServer(name, url, token, tuple(map(str, tools or ())), rest)
+
+
+def stands_for(variable: str) -> str:
+    """Return what stands in a request for the value of an environment variable."""
+    return f"${{{variable}}}"
 
 
 def members(raw: str) -> str:

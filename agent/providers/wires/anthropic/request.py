@@ -22,7 +22,15 @@ from treadle.agent.providers.contract import (
     ModelRequest,
     Renderings,
 )
-from treadle.agent.providers.rendering import Notes, array, dumps, encoded, snap_effort, snap_ttl
+from treadle.agent.providers.rendering import (
+    Notes,
+    array,
+    dumps,
+    encoded,
+    mcp_server,
+    snap_effort,
+    snap_ttl,
+)
 from treadle.agent.providers.wires.anthropic.blocks import Turn, is_container, text_block, turns
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
@@ -31,6 +39,7 @@ SAMPLING_VERSION: Final = "2023-06-01"
 """The newer version refuses temperature, top_p and top_k, even at their defaults."""
 DEFAULT_MAX_TOKENS: Final = 8192
 """The field is required; this holds where neither the request nor the model's row says more."""
+MCP_BETA: Final = "mcp-client-2025-11-20"
 BINDING_BETA: Final = "thinking-binding-controls-2026-08-01"
 _HOSTED: Final[Mapping[str, str]] = {
     "web_search": "web_search_20250305",
@@ -147,6 +156,8 @@ def _tool(tool: ToolSpec, losses: _Losses, *, deferred: bool) -> bytes:
                 losses.drop(f"grammar.{name}")
             schema = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
             described = {"name": name, "description": description, "input_schema": schema}
+        case Hosted(kind="mcp", config=config):
+            return encoded(_toolset(config, losses))
         case Hosted(kind=kind, config=config):
             version = cast("str | None", {**_HOSTED, **losses.takes("hosted", {})}.get(kind))
             if version is None:
@@ -156,6 +167,28 @@ def _tool(tool: ToolSpec, losses: _Losses, *, deferred: bool) -> bytes:
         case _:
             assert_never(tool)
     return encoded({"defer_loading": True, **described} if deferred else described)
+
+
+def _toolset(config: JsonObject, losses: _Losses) -> JsonObject:
+    """Return what offers an MCP server's tools; the server itself is named beside them."""
+    server = mcp_server(config)
+    if losses.takes("hosted", {}).get("mcp", "") is None:
+        raise InvalidRequest(f"{losses.model.vendor} runs no mcp for {losses.model.id}")
+    if server is None:
+        raise InvalidRequest("hosted.mcp needs a name and a url, both strings")
+    shown = {name: {"enabled": True} for name in server.tools}
+    only: JsonObject = {"default_config": {"enabled": False}, "configs": shown} if shown else {}
+    return {"type": "mcp_toolset", "mcp_server_name": server.name, **only, **server.rest}
+
+
+def _servers(tools: Sequence[ToolSpec]) -> JsonObject:
+    """Name the MCP servers that the provider connects to."""
+    configs = [tool.config for tool in tools if isinstance(tool, Hosted) and tool.kind == "mcp"]
+    servers: list[JsonObject] = []
+    for server in filter(None, map(mcp_server, configs)):
+        token = {"authorization_token": server.token} if server.token else {}
+        servers.append({"type": "url", "url": server.url, "name": server.name, **token})
+    return {"mcp_servers": servers} if servers else {}
 
 
 def _closed(schema: Any) -> Any:
@@ -235,6 +268,7 @@ def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
         **_sampling(request, losses, thinks=thinks),
         **_tier(request, losses),
         **_container(request.messages),
+        **_servers(request.tools),
     }
 
 
@@ -362,4 +396,6 @@ def _headers(knobs: JsonObject, dialect: Dialect) -> dict[str, str]:
     betas = [*dialect.get("betas", ())]
     if "block_binding" in knobs.get("thinking", {}):
         betas.append(BINDING_BETA)
+    if "mcp_servers" in knobs:
+        betas.append(MCP_BETA)
     return named | ({"anthropic-beta": ",".join(dict.fromkeys(betas))} if betas else {})

@@ -18,6 +18,7 @@ from treadle.agent.providers.rendering import (
     dumps,
     encoded,
     holds_strictly,
+    mcp_server,
     members,
     snap_effort,
 )
@@ -166,10 +167,27 @@ def _hosted(tool: Hosted, knobs: _Knobs) -> list[JsonObject]:
     if tool.kind not in HOSTED or tool.kind not in knobs.takes("hosted", ()):
         raise InvalidRequest(f"{knobs.model.vendor} does not run {tool.kind} for {knobs.model.id}")
     config = {key: value for key, value in tool.config.items() if key != "url_context"}
+    if tool.kind == "mcp":
+        config = _mcp(config)
     shapes: list[JsonObject] = [{HOSTED[tool.kind]: [config] if tool.kind == "mcp" else config}]
     if tool.config.get("url_context"):
         shapes.append({"urlContext": {}})
     return shapes
+
+
+def _mcp(config: JsonObject) -> JsonObject:
+    """Return a server as the API names it."""
+    server = mcp_server(config)
+    if server is None:
+        return config
+    if server.tools:
+        raise InvalidRequest("hosted.mcp cannot be held to some of a server's tools over this wire")
+    headers = {"headers": {"Authorization": f"Bearer {server.token}"}} if server.token else {}
+    return {
+        "name": server.name,
+        "streamableHttpTransport": {"url": server.url, **headers},
+        **server.rest,
+    }
 
 
 def _output(request: ModelRequest, knobs: _Knobs) -> None:

@@ -18,11 +18,13 @@ from treadle.agent.providers.contract import (
     Renderings,
 )
 from treadle.agent.providers.rendering import (
+    McpServer,
     Notes,
     array,
     dumps,
     encoded,
     holds_strictly,
+    mcp_server,
     snap_effort,
     snap_ttl,
 )
@@ -39,6 +41,8 @@ HOSTED: Final[Mapping[str, JsonObject]] = {
 }
 """Hosted tools that need nothing of us: what each is on the wire, before its own config."""
 
+_NEEDED: Final = {"file_search": "vector_store_ids"}
+"""Options without which a hosted tool is refused."""
 _TOLD: Final[Mapping[str, str]] = {
     "web_search": "web_search_call.action.sources",
     "code_interpreter": "code_interpreter_call.outputs",
@@ -147,7 +151,22 @@ def _hosted(tool: Hosted, model: ModelInfo) -> JsonObject:
         raise InvalidRequest(f"{model.vendor} does not run {tool.kind} for {model.id} over Responses")
     if tool.config.get("execution") == "client":
         raise InvalidRequest(f"{tool.kind} is only known as run by the provider")
-    return HOSTED[tool.kind] | {key: value for key, value in tool.config.items() if key != "deferred"}
+    needed = _NEEDED.get(tool.kind)
+    if needed and needed not in tool.config:
+        raise InvalidRequest(f"hosted.{tool.kind} needs {needed}")
+    server = mcp_server(tool.config) if tool.kind == "mcp" else None
+    options = _mcp(server) if server else tool.config
+    return HOSTED[tool.kind] | {key: value for key, value in options.items() if key != "deferred"}
+
+
+def _mcp(server: McpServer) -> JsonObject:
+    """Return the options of a server. Nobody is there to approve its calls: whoever turned it on has."""
+    told: JsonObject = {"server_label": server.name, "server_url": server.url, "require_approval": "never"}
+    if server.token:
+        told["authorization"] = server.token
+    if server.tools:
+        told["allowed_tools"] = list(server.tools)
+    return told | server.rest
 
 
 def _function(
