@@ -251,8 +251,10 @@ async def _run_session(
 
         messages = (*opened.facts, user(prompt)) if prompt is not None else ()
         with opened.session.record.watch(show):
-            ended = await _until_interrupted(opened.session, messages, interrupts)
-        result.log_head = opened.session.record.log.head_hash
+            try:
+                ended = await _until_interrupted(opened.session, messages, interrupts)
+            finally:
+                result.log_head = opened.session.record.log.head_hash
         if unsaved := opened.session.record.log.unsaved:
             complain(f"treadle: {unsaved:,} bytes of the session could not be saved: the disk is full")
         _conclude(result, ended, interrupts)

@@ -10,6 +10,8 @@ import pytest
 from unit.agent.headless import Object, Ran, Treadle
 from unit.agent.terminal import users_terminal
 
+from treadle.agent.log import SessionLog
+
 WRITE: Object = {"calls": [{"write": {"path": "made.txt", "content": "made\n"}}]}
 READ: Object = {"calls": [{"read": {"path": "a.txt"}}]}
 RUN: Object = {"calls": [{"shell": {"command": "echo ran > ran.txt"}}]}
@@ -414,7 +416,7 @@ def test_another_effort_or_mode_in_a_session_is_kept_and_the_mode_is_told_to_the
 
 def test_of_a_session_that_goes_on_only_what_is_given_changes(treadle: Treadle) -> None:
     treadle.run("--temperature", "0.5", "--seed", "7", "--max-output-tokens", "99", steps=[DONE])
-    treadle.run("--continue", "--temperature", "0.25", "-c", "reply={max_output_tokens = 88}", steps=[DONE])
+    treadle.run("--continue", "--temperature", "0.25", "-c", "reply.max_output_tokens=88", steps=[DONE])
     body = treadle.bodies[0]
     assert (body["temperature"], body["seed"]) == (0.25, 7)
     assert 88 in body.values()
@@ -458,3 +460,39 @@ def test_at_a_terminal_the_user_is_asked(treadle: Treadle, typed: str, code: int
     assert [denial["by"] for denial in ran.result["denials"]] == ([] if code == 0 else [by])
     if code:
         assert "They say: not now" in json.dumps(treadle.bodies[1])
+
+
+def test_a_workspace_that_is_gone_in_the_middle_is_a_failure_with_what_was_spent(treadle: Treadle) -> None:
+    gone: Object = {"calls": [{"shell": {"command": 'rm -rf "$PWD"'}}]}
+    ran = treadle.run("--verify", "true", steps=[gone, DONE, DONE, DONE])
+    assert told(ran) == (2, "failed")
+    assert "internal error" not in ran.err
+    assert (ran.result["steps"], ran.result["usage"]["input_tokens"]) == (2, 200)
+    assert ran.result["log_head"] in treadle("sessions", "verify", ran.result["session_id"]).out
+
+
+def test_without_what_confines_commands_nothing_runs(treadle: Treadle) -> None:
+    treadle.script(DONE)
+    treadle.patch.setenv("PATH", str(treadle.base))
+    ran = treadle(
+        "run", "--output", "json", "--sandbox", "bwrap", "-m", "mock/m", "-C", str(treadle.workspace), "Go."
+    )
+    assert (ran.code, ran.result["outcome"], treadle.bodies) == (2, "failed", [])
+    assert "--sandbox none runs commands without any." in ran.result["error"]
+
+
+def test_a_session_that_another_process_writes_is_left_alone(treadle: Treadle) -> None:
+    first = treadle.run(steps=[DONE])
+    log = SessionLog(treadle.sessions[0])
+    ran = treadle.run("--resume", first.result["session_id"], steps=[DONE])
+    log.close()
+    assert told(ran) == (2, "failed")
+    assert "is open in another process" in ran.result["error"]
+
+
+def test_a_state_folder_that_cannot_be_made_is_told_with_what_to_do(treadle: Treadle) -> None:
+    (treadle.base / "state").touch()
+    ran = treadle.run(steps=[DONE])
+    assert told(ran) == (2, "failed")
+    assert "set XDG_STATE_HOME to a folder that can be written" in ran.result["error"]
+    assert told(treadle.run("--ephemeral", steps=[DONE])) == (0, "done")

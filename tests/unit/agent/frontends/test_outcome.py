@@ -95,6 +95,11 @@ def test_what_the_turn_came_to_is_in_the_result() -> None:
     assert [told[name] for name in names] == ["steps", 6, 7, 8, 0.5]
 
 
+def test_what_a_turn_spent_is_known_even_when_nobody_hands_it_on() -> None:
+    ended = TurnEnded(outcome="failed", steps=3, usage=Usage(input=5))
+    assert after(ended).as_object()["steps"] == 3
+
+
 def test_the_message_is_the_last_text_of_a_reply_that_counts() -> None:
     replies = [says("First."), says(""), says("Half", state="failed")]
     bodies: list[Body] = [
