@@ -43,6 +43,7 @@ class ReplySettings(Frozen):
     verbosity: Literal["low", "medium", "high"] | None = None
     service_tier: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
+    sampling: Sampling = Sampling()
 
 
 class ConnectionSettings(Frozen):
@@ -64,7 +65,6 @@ class Config(Frozen):
     """Rules as in `Shell(git log *)`."""
     deny: tuple[str, ...] = ()
     reply: ReplySettings = Field(default_factory=ReplySettings)
-    sampling: Sampling = Sampling()
     hosted: dict[HostedKind, dict[str, Any] | bool] = Field(
         default_factory=dict[HostedKind, dict[str, Any] | bool]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from treadle.agent.conversation import Conversation
-from treadle.agent.events import FORMAT, Body, Entry, Rewound, SessionOpened
+from treadle.agent.events import FORMAT, Body, Entry, Rewound
 
 
 class LogError(Exception):
@@ -265,12 +265,3 @@ def sync_folder(path: Path) -> None:
 def _number(entry_id: str) -> int:
     digits = entry_id.removeprefix("e")
     return int(digits) if digits.isdecimal() else 0
-
-
-def opened(entries: Sequence[Entry]) -> SessionOpened:
-    """Return the first entry's body. Raises `LogDamaged` when it is something else."""
-    match entries[:1]:
-        case [Entry(body=SessionOpened() as body)]:
-            return body
-        case _:
-            raise LogDamaged("the session file has no beginning")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import anyio
 
 from treadle.agent.checks import Check
 from treadle.agent.context import assemble
+from treadle.agent.desk import Desk
 from treadle.agent.events import (
     Keep,
     LimitName,
@@ -21,59 +20,19 @@ from treadle.agent.events import (
     StepStarted,
     TurnEnded,
 )
-from treadle.agent.limits import Limits, Meter, Repeats, Spent, reached
+from treadle.agent.limits import Meter, Repeats, Spent, reached
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, notice
 from treadle.agent.providers.catalogue import cost
 from treadle.agent.providers.contract import (
     AuthFailed,
-    LanguageModel,
     NotFound,
-    Output,
     Prices,
     ProviderError,
     QuotaExhausted,
 )
-from treadle.agent.providers.retry import Retries
-from treadle.agent.step import Calls, ask
+from treadle.agent.step import ask
 from treadle.prompts import load
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the end of a turn must look like."""
-
-    output: Output = field(default_factory=Output)
-    """What the provider is asked to hold the model to."""
-    checks: tuple[Check, ...] = ()
-    """What must hold of the final message, in this order."""
-    answer: str | None = None
-    """Name of the tool whose call is the final answer; None takes what the model writes last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Everything a session works with. Made once, by `build`."""
-
-    cache_key: str
-    """Under which a provider finds the session's cache: a fork keeps its parent's."""
-    model: LanguageModel
-    calls: Calls
-    limits: Limits = field(default_factory=Limits)
-    wanted: Wanted = field(default_factory=Wanted)
-    retries: Retries = field(default_factory=Retries)
-    fallbacks: Mapping[str, LanguageModel] = field(default_factory=dict[str, LanguageModel])
-    """By VENDOR/MODEL, in the order in which they take over from `model` and from one another."""
-
-    def answering(self, name: str) -> LanguageModel:
-        """Return the model that answers while the branch says `name`."""
-        return self.fallbacks.get(name, self.model)
-
-    def after(self, name: str) -> str | None:
-        """Return the name of the model that takes over from another; None when there is none left."""
-        names = list(self.fallbacks)
-        following = names[names.index(name) + 1 :] if name in names else names
-        return following[0] if following else None
 
 
 class Turn:
@@ -151,6 +110,7 @@ class Turn:
         if message.warnings:
             message = await self._warn(message)
             reply = reply.model_copy(update={"message": message})
+        reply = await self._save(reply, message)
         self._spent = self._spent.reply(message.usage, _cost(message, prices))
         self._request_bytes += reply.request_bytes
         if message.calls:
@@ -178,6 +138,16 @@ class Turn:
                 await self._show(Noted(text=told))
             else:
                 return reply, model.info.prices
+
+    async def _save(self, reply: MessageAdded, message: AssistantMessage) -> MessageAdded:
+        """Save what the reply made. That it cannot be saved ends nothing: it is in the log all the same."""
+        try:
+            files, notes = await self._desk.save(message)
+        except (OSError, ValueError) as error:
+            files, notes = (), (f"what the model made could not be saved: {error}",)
+        for note in notes:
+            await self._show(Noted(text=note))
+        return reply.model_copy(update={"artifacts": files}) if files else reply
 
     async def _warn(self, message: AssistantMessage) -> AssistantMessage:
         """Say what was lost, each loss once in a session. Returns the message with those that are new."""

@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 import anyio
 
+from treadle.agent.desk import Desk
 from treadle.agent.events import Body, Event, Noted, TurnEnded
 from treadle.agent.log import SessionLog
-from treadle.agent.loop import Desk, Turn
+from treadle.agent.loop import Turn
 from treadle.agent.messages import UserMessage
 
 Sink: TypeAlias = Callable[[Event], Awaitable[None]]

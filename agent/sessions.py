@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
-from treadle.agent.log import load, sync_folder
+from anyio import to_thread
+
+from treadle.agent.events import Entry, SessionOpened
+from treadle.agent.log import LogDamaged, load, sync_folder
+from treadle.agent.messages import AssistantMessage, MediaPart
+from treadle.tools.contract import Artifact, Inline, Media
 
 
 class NoSuchSession(Exception):
@@ -61,6 +67,53 @@ class SpillFolder:
         return str(self._folder / (re.sub(r"[^A-Za-z0-9_.-]+", "_", call_id).strip(".")[-80:] + ".txt"))
 
 
+class MadeFiles:
+    """Saves what a model made itself, such as pictures, in files beside the session."""
+
+    MOST_FILES = 32
+    """For one reply."""
+    MOST_BYTES = 32 * 1024 * 1024
+    """Of one file."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """None saves nothing: the session is not kept either."""
+        self._folder = folder
+
+    async def save(self, message: AssistantMessage) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
+        """Return the files, and what the user should know of what was not saved. Raises OSError."""
+        made = [
+            part.media
+            for part in message.parts
+            if isinstance(part, MediaPart) and isinstance(part.media.source, Inline)
+        ]
+        if not made:
+            return (), ()
+        if self._folder is None:
+            return (), (f"the model made {len(made)} files, which an ephemeral session does not keep",)
+        fit = [media for media in made[: self.MOST_FILES] if _size(media) <= self.MOST_BYTES]
+        files = tuple([await to_thread.run_sync(self._write, media, self._folder) for media in fit])
+        lost = len(made) - len(fit)
+        limits = f"{self.MOST_FILES} files of {self.MOST_BYTES >> 20} MiB a reply"
+        return files, (
+            (f"{lost} of {len(made)} files that the model made are not saved: more than {limits}",)
+            * (lost > 0)
+        )
+
+    def _write(self, media: Media, folder: Path) -> Artifact:
+        assert isinstance(media.source, Inline)
+        data = b64decode(media.source.data)
+        kind = re.sub(r"[^a-z0-9]", "", media.mime.partition("/")[2].partition("+")[0].lower())
+        path = folder / f"{media.kind}-{sha256(data).hexdigest()[:16]}.{kind[:8] or 'bin'}"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+        return Artifact(path=str(path), mime=media.mime)
+
+
+def _size(media: Media) -> int:
+    return len(media.source.data) * 3 // 4 if isinstance(media.source, Inline) else 0
+
+
 def fork(source: Path, entry_id: str | None, target: Path) -> None:
     """Begin a session with the past of another, up to this entry: the same lines, so the same hashes and bytes.
 
@@ -82,3 +135,12 @@ def fork(source: Path, entry_id: str | None, target: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_folder(target.parent)
+
+
+def opened(entries: Sequence[Entry]) -> SessionOpened:
+    """Return the first entry's body. Raises `LogDamaged` when it is something else."""
+    match entries[:1]:
+        case [Entry(body=SessionOpened() as body)]:
+            return body
+        case _:
+            raise LogDamaged("the session file has no beginning")

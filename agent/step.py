@@ -28,7 +28,9 @@ from treadle.agent.limits import Meter
 from treadle.agent.permit import Allowed, Permit, Refused, Unsure, in_words
 from treadle.agent.providers.contract import LanguageModel, ModelRequest, ProviderError, ReplyStream
 from treadle.agent.providers.retry import Retries, wait
+from treadle.sandbox.conflicts import earlier_conflicts
 from treadle.sandbox.contract import Access, Sandbox, SandboxError
+from treadle.sandbox.paths import resolve
 from treadle.tools.contract import (
     JsonObject,
     Outcome,
@@ -141,11 +143,14 @@ class Calls:
         ]
         await self._keep(reply, *started)
         done = [anyio.Event() for _ in prepared]
+        waits = earlier_conflicts([
+            resolve(ready.access) if isinstance(ready, _Ready) else None for _, ready in prepared
+        ])
 
         async def run(index: int) -> None:
             call, ready = prepared[index]
             try:
-                for earlier in _earlier_conflicts(index, prepared):
+                for earlier in waits[index]:
                     await done[earlier].wait()
                 results[index] = await self._finish(call, ready, verdicts[index], None)
             finally:
@@ -244,30 +249,6 @@ class Calls:
 
     async def _progress(self, call_id: str, text: str) -> None:
         await self._show(CallProgress(call_id=call_id, text=text))
-
-
-def _earlier_conflicts(index: int, prepared: Sequence[tuple[ToolCall, _Ready | ToolResult]]) -> list[int]:
-    """Return which of the calls before this one it must wait for."""
-    ready = prepared[index][1]
-    return [earlier for earlier in range(index) if _conflict(ready, prepared[earlier][1])]
-
-
-def _conflict(one: _Ready | ToolResult, other: _Ready | ToolResult) -> bool:
-    """Say whether two calls must not run at the same time. A command may touch anything that a call writes."""
-    if isinstance(one, ToolResult) or isinstance(other, ToolResult):
-        return False
-    a, b = one.access, other.access
-    if (a.opaque and b.writes) or (b.opaque and a.writes):
-        return True
-    return _overlap(a.writes, (*b.reads, *b.writes)) or _overlap(b.writes, a.reads)
-
-
-def _overlap(paths: Sequence[str], others: Sequence[str]) -> bool:
-    return any(
-        path == other or path.startswith(other.rstrip("/") + "/") or other.startswith(path.rstrip("/") + "/")
-        for path in paths
-        for other in others
-    )
 
 
 def _told(call: ToolCall, outcome: Outcome) -> ToolResult:

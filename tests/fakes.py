@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 from pydantic import BaseModel, ValidationError
 
+from treadle.agent.desk import Desk, Wanted
 from treadle.agent.events import Prefix, SessionOpened, StreamDelta, TextDelta
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
-from treadle.agent.loop import Desk, Wanted
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,

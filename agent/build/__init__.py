@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +15,18 @@ from treadle.agent.build.offer import (
     check_hosted,
     make_calls,
     offer_answer,
+    tokens_of,
     wanted_of,
 )
 from treadle.agent.build.opening import Answer, Opened, Opening, WorkspaceError, workspace
 from treadle.agent.build.start import beginning, facts, go_on, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
+from treadle.agent.desk import Desk
 from treadle.agent.limits import Limits
-from treadle.agent.log import SessionLog, opened
-from treadle.agent.loop import Desk
+from treadle.agent.log import SessionLog
 from treadle.agent.providers.client import Client
 from treadle.agent.session import Record, Session
-from treadle.agent.sessions import SpillFolder, folder_of, new_id
+from treadle.agent.sessions import MadeFiles, SpillFolder, folder_of, new_id, opened
 from treadle.agent.step import Calls
 from treadle.agent.workspace import DiffError
 
@@ -58,18 +59,21 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
     root = workspace(opening.folder)
     session_id = opening.resume.stem if opening.resume else new_id(datetime.now(UTC))
     path = opening.resume or folder_of(opening.folders.sessions, root) / f"{session_id}.jsonl"
-    with spill_folder(path, ephemeral=opening.ephemeral) as spill, closing(_log(opening, path)) as log:
+    with spill_folder(path, ephemeral=opening.ephemeral) as spill, _log(opening, path) as log:
         new = log.head is None
         async with AsyncExitStack() as connections:
             chain: dict[str, Client] = {}
+            hosted = hosted_of(opening, log)
+            grants = tokens_of(hosted, opening.env)
             for spec in model_chain(opening, log):
-                chain[spec] = language_model(spec, opening.config, opening.env)
+                chain[spec] = language_model(spec, opening.config, opening.env, grants)
                 connections.push_async_callback(chain[spec].aclose)
-                check_hosted(chain[spec], hosted_of(opening, log))
             sandbox = make_sandbox(opening, root, spill)
             record = Record(log)
             settings = settings_of(opening, log)
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
+            for client in chain.values() if hosted else ():
+                check_hosted(client, (*calls.toolbox.snapshot().specs, *hosted))
             first, info = next(iter(chain)), next(iter(chain.values())).info
             by_tool = answers_by_tool(opening, info, log)
             if by_tool:
@@ -86,6 +90,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 wanted_of(opening, sandbox, by_tool=by_tool),
                 opening.config.connection.retries,
                 through,
+                MadeFiles(None if opening.ephemeral else spill).save,
             )
             yield Opened(
                 Session(session_id, desk, record),
@@ -115,8 +120,16 @@ def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapsho
     return Snapshots(root, store, leave_out)
 
 
-def _log(opening: Opening, path: Path) -> SessionLog:
-    return SessionLog(None if opening.ephemeral else path)
+@contextmanager
+def _log(opening: Opening, path: Path) -> Generator[SessionLog]:
+    """Yield the session's log. The file of a session that never began is not left behind."""
+    log = SessionLog(None if opening.ephemeral else path)
+    try:
+        yield log
+    finally:
+        log.close()
+        if log.head is None and not opening.ephemeral:
+            path.unlink(missing_ok=True)
 
 
 def _limits(config: Config) -> Limits:

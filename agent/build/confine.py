@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from treadle.agent.build.opening import Opening
-from treadle.sandbox.contract import Place, Processes, Profile, Sandbox
+from treadle.sandbox.contract import Place, Profile, Sandbox
 from treadle.sandbox.files import HostFiles
 from treadle.sandbox.masks import Masks, user_masks
+from treadle.sandbox.processes import HostProcesses
 
 
-def make_sandbox(opening: Opening, root: Path, spill: Path) -> Sandbox:
+@contextmanager
+def confined(opening: Opening, root: Path, spill: Path) -> Generator[Sandbox]:
     """Choose what confines commands. Raises `SandboxUnavailable`; nothing weaker is chosen in its place."""
     place = Place(str(root), str(root))
     own = (str(opening.folders.state), str(opening.folders.config))
     masks = user_masks(opening.env.get("HOME") or "/", own, (str(spill),))
-    return Sandbox(
-        place, HostFiles((place.root,), masks), _processes(opening, masks, place), Profile((place.root,))
-    )
+    with closing(_processes(opening, masks, place)) as processes:
+        yield Sandbox(place, HostFiles((place.root,), masks), processes, Profile((place.root,)))
 
 
-def _processes(opening: Opening, masks: Masks, place: Place) -> Processes:
+def _processes(opening: Opening, masks: Masks, place: Place) -> HostProcesses:
     if opening.config.sandbox == "none":
         from treadle.sandbox.local import local_processes
 

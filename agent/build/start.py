@@ -54,16 +54,18 @@ def settings_of(opening: Opening, log: SessionLog) -> Settings:
     }
     own, new = log.conversation.settings, log.head is None
     changed = {name: value for name, (key, value) in wanted.items() if new or _is_given(key, opening.given)}
-    picked = config.sampling.model_dump()
+    picked = config.reply.sampling.model_dump()
     sampling = {
-        name: value for name, value in picked.items() if new or _is_given(f"sampling.{name}", opening.given)
+        name: value
+        for name, value in picked.items()
+        if new or _is_given(f"reply.sampling.{name}", opening.given)
     }
     return own.model_copy(update={**changed, "sampling": own.sampling.model_copy(update=sampling)})
 
 
 def _is_given(key: str, given: frozenset[str]) -> bool:
     """Say whether a setting was asked for just now, by its own key or in a table."""
-    return key in given or key.partition(".")[0] in given
+    return any(key == name or key.startswith(f"{name}.") for name in given)
 
 
 def beginning(

@@ -78,7 +78,7 @@ KEYS = {
     "max_cost": "limits.cost",
     "time_limit": "limits.time",
     **{
-        name: f"sampling.{name}"
+        name: f"reply.sampling.{name}"
         for name in (
             "temperature",
             "top_p",

@@ -17,9 +17,9 @@ from treadle.agent.conversation import Conversation, first_words
 from treadle.agent.events import CallFinished, CallStarted, Entry, MessageAdded, PermissionResolved, TurnEnded
 from treadle.agent.frontends.items import Items, plain, told_arguments, usage_object
 from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit, harmless
-from treadle.agent.log import LogDamaged, LogError, SessionLog, load, opened
+from treadle.agent.log import LogDamaged, LogError, SessionLog, load
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
-from treadle.agent.sessions import NoSuchSession, find, folder_of, fork, new_id
+from treadle.agent.sessions import NoSuchSession, find, folder_of, fork, new_id, opened
 from treadle.tools.contract import JsonObject
 
 

@@ -58,9 +58,9 @@ def test_each_place_wins_over_the_one_below_it(layers: Layers) -> None:
 
 
 def test_a_flag_that_was_not_given_changes_nothing(layers: Layers) -> None:
-    layers.user('model = "v/user"\nsampling = {stop = ["X"]}')
-    config = layers.load(model=None, sampling__stop=())
-    assert (config.model, config.sampling.stop) == ("v/user", ("X",))
+    layers.user('model = "v/user"\nreply = {sampling = {stop = ["X"]}}')
+    config = layers.load(model=None, reply__sampling__stop=())
+    assert (config.model, config.reply.sampling.stop) == ("v/user", ("X",))
 
 
 def test_rules_add_up_so_that_no_place_takes_a_refusal_of_another_away(layers: Layers) -> None:
@@ -81,8 +81,8 @@ def test_rules_add_up_so_that_no_place_takes_a_refusal_of_another_away(layers: L
 @pytest.mark.parametrize(
     ("assignment", "read"),
     [
-        ("sampling.temperature=0", {"sampling": {"temperature": 0.0}}),
-        ('sampling.stop=["a", "b"]', {"sampling": {"stop": ("a", "b")}}),
+        ("reply.sampling.temperature=0", {"reply": {"sampling": {"temperature": 0.0}}}),
+        ('reply.sampling.stop=["a", "b"]', {"reply": {"sampling": {"stop": ("a", "b")}}}),
         ("limits={steps = 7}", {"limits": {"steps": 7}}),
         ("model = v/m", {"model": "v/m"}),
         ('model="v/a=b"', {"model": "v/a=b"}),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from treadle.agent.events import MessageAdded, Prefix, SessionOpened, TurnEnded
-from treadle.agent.log import LogBusy, LogDamaged, SessionLog, load, opened
+from treadle.agent.log import LogBusy, LogDamaged, SessionLog, load
 from treadle.agent.messages import user
+from treadle.agent.sessions import opened
 
 OPENED = SessionOpened(session="s", workspace="/w", model="v/m", prefix=Prefix(system=("S",), tools=()))
 
