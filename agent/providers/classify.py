@@ -86,6 +86,13 @@ _BY_STATUS: Final[Mapping[int, type[ProviderError]]] = {
     429: Busy,
     499: Busy,
 }
+_WRONG: Final = frozenset({
+    "invalid_request_error",
+    "INVALID_ARGUMENT",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+})
+"""Codes that blame the request, and say no more than a status of 400 does."""
 # What a code inside a stream would have been as a status.
 _STATUS: Final[Mapping[type[ProviderError], int]] = {
     AuthFailed: 401,
@@ -157,7 +164,14 @@ def _settle(
     )
 
 
-_REQUEST_IDS: Final = ("x-request-id", "request-id", "x-generation-id", "apim-request-id", "x-ds-trace-id")
+_REQUEST_IDS: Final = (
+    "x-request-id",
+    "request-id",
+    "x-goog-request-id",
+    "x-generation-id",
+    "apim-request-id",
+    "x-ds-trace-id",
+)
 
 
 def _kind(fault: _Fault, status: int) -> type[ProviderError]:
@@ -171,7 +185,7 @@ def _kind(fault: _Fault, status: int) -> type[ProviderError]:
             return kind
     if by_message is not None and status not in {401, 408} and status < 500:
         return by_message
-    if not status and "invalid_request_error" in fault.codes:
+    if not status and not _WRONG.isdisjoint(fault.codes):
         return InvalidRequest
     if "RESOURCE_EXHAUSTED" in fault.codes or status >= 500 or not status:
         return Busy

@@ -202,10 +202,15 @@ GLM_5_1: ByWire = {
     }
 }
 
+_BOUND: dict[str, Any] = {"drop_unbound_thinking": True}
+"""Thinking is bound to all that was sent before it: where tools or system changed, it is better lost than refused."""
 CLAUDE_ALWAYS_THINKS: ByWire = {
-    "anthropic": {"thinking_off": "unsupported", "forced_tool_choice": "no", "mid_system": True}
+    "anthropic": {"thinking_off": "unsupported", "forced_tool_choice": "no", "mid_system": True, **_BOUND}
 }
-CLAUDE_SONNET_5_5: ByWire = {"anthropic": {"thinking_off": "between_tools", "forced_tool_choice": "no"}}
+CLAUDE_SONNET_5_5: ByWire = {
+    "anthropic": {"thinking_off": "between_tools", "forced_tool_choice": "no", **_BOUND}
+}
+CLAUDE_HAIKU_5_5: ByWire = {"anthropic": _BOUND}
 CLAUDE_OPUS: ByWire = {"anthropic": {"mid_system": True}}
 CLAUDE_4_6: ByWire = {
     "anthropic": {"efforts": ("low", "medium", "high", "max"), "sampling": "when_not_reasoning"}

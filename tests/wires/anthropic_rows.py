@@ -17,12 +17,17 @@ MODELS: Final[dict[str, ModelInfo]] = {
     "anthropic": _model("claude-next", {}),
     "anthropic.opus": _model(
         "claude-opus-5-5",
-        {**dialects.CLAUDE_ALWAYS_THINKS["anthropic"], "betas": ("context-hints-2026-09-01",)},
+        # Only beta types know how to drop unbound thinking: those judge the other one.
+        {
+            **dialects.CLAUDE_ALWAYS_THINKS["anthropic"],
+            "drop_unbound_thinking": False,
+            "betas": ("context-hints-2026-09-01",),
+        },
         most=128_000,
     ),
     "anthropic.sonnet": _model(
         "claude-sonnet-5-5",
-        {**dialects.CLAUDE_SONNET_5_5["anthropic"], "drop_unbound_thinking": True},
+        dialects.CLAUDE_SONNET_5_5["anthropic"],
         most=128_000,
     ),
     "anthropic.older": _model("claude-opus-4-5", dialects.CLAUDE_OPUS_4_5["anthropic"], most=64_000),

@@ -25,7 +25,8 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
 _CHUNK = 256 * 1024
 _COUNTED = 64 * 1024 * 1024
 """Up to this size a file is read to its end to say how many lines it has."""
-_MAX_IMAGE = 5 * 1024 * 1024
+_MAX_IMAGE = 3_750_000
+"""Five million bytes in base64: a picture that a provider refuses would have every later request refused too."""
 _MAX_LISTED = 500
 
 

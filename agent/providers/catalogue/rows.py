@@ -173,6 +173,7 @@ _CLAUDE: tuple[Row, ...] = (
         _MILLION,
         128_000,
         (replace(_claude(0.1, 0.5, 0.01), tiers=((100_000, _claude(0.5, 2.5, 0.05)),)),),
+        dialects=dialects.CLAUDE_HAIKU_5_5,
     ),
     _always_thinks("claude-fable-5-2*", _claude(8, 40, 0.2)),
     _always_thinks("claude-fable-5-1*", _claude(10, 50, 0.25)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
@@ -76,8 +76,9 @@ def turns(messages: Sequence[Message], model: ModelInfo, kept: Renderings, notes
     found: list[Turn] = []
     before = Turn("", ())
     answers_nothing = False
+    toolsets: Mapping[str, str] = {}
     for message in messages:
-        rendered = kept.of(message, partial(_render, model))
+        rendered = kept.of(message, partial(_render, model, toolsets))
         if answers_nothing and isinstance(message, ToolMessage):
             rendered = Rendered((), (_UNANSWERED,))
         turn = Turn(_role(message, rendered.segments, before, model), rendered.segments)
@@ -85,7 +86,21 @@ def turns(messages: Sequence[Message], model: ModelInfo, kept: Renderings, notes
         found.append(turn)
         before = turn if turn.blocks else before
         answers_nothing = isinstance(message, AssistantMessage) and _loses_calls(message)
+        toolsets = _toolsets(message, model)
     return found
+
+
+def _toolsets(message: Message, model: ModelInfo) -> dict[str, str]:
+    """Return, by the ids of a reply's calls, the toolsets that its own API calls them members of."""
+    if not isinstance(message, AssistantMessage) or not _is_home(message, model):
+        return {}
+    raws = ((part.call.id, part.raw) for part in message.parts if isinstance(part, CallPart))
+    named = ((key, json.loads(raw).get("toolset_name")) for key, raw in raws if '"toolset_name"' in raw)
+    return {key: name for key, name in named if name}
+
+
+def _is_home(message: AssistantMessage, model: ModelInfo) -> bool:
+    return message.origin.home == (model.wire, model.vendor, model.endpoint, model.id)
 
 
 def text_block(text: str) -> JsonObject:
@@ -133,13 +148,13 @@ def _is_refused(message: AssistantMessage) -> bool:
     return message.stop == "refusal" and message.origin.wire == "anthropic"
 
 
-def _render(model: ModelInfo, message: Message) -> Rendered:
+def _render(model: ModelInfo, toolsets: Mapping[str, str], message: Message) -> Rendered:
     notes: Notes = []
     match message:
         case UserMessage(content=content):
             blocks = [encoded(block) for item in content if (block := _shown(item, model, notes))]
         case ToolMessage(results=results):
-            blocks = [encoded(block) for block in _results(results, model, notes)]
+            blocks = [encoded(block) for block in _results(results, model, toolsets, notes)]
         case AssistantMessage():
             blocks = _reply_blocks(message, model, notes)
         case _:
@@ -177,7 +192,9 @@ def _media(media: Media, model: ModelInfo) -> JsonObject | None:
     return {"type": media.kind, "source": source, **title}
 
 
-def _results(results: Iterable[ToolResult], model: ModelInfo, notes: Notes) -> list[JsonObject]:
+def _results(
+    results: Iterable[ToolResult], model: ModelInfo, toolsets: Mapping[str, str], notes: Notes
+) -> list[JsonObject]:
     """Return the results of one reply, first. An error may hold text alone, so its media follow them all."""
     blocks: list[JsonObject] = []
     after: list[JsonObject] = []
@@ -195,6 +212,8 @@ def _results(results: Iterable[ToolResult], model: ModelInfo, notes: Notes) -> l
             "tool_use_id": call_id(result.call_id),
             "content": content,
         }
+        if result.call_id in toolsets:
+            answer["toolset_name"] = toolsets[result.call_id]
         blocks.append(answer | {"is_error": True} if result.is_error else answer)
     return blocks + after
 
@@ -203,7 +222,7 @@ def _reply_blocks(message: AssistantMessage, model: ModelInfo, notes: Notes) -> 
     """Return a reply as it came, where it came from here; else rebuilt, and what cannot be is noted."""
     if message.state == "failed" or _is_refused(message):
         return []  # a refused turn that stays would have the next one refused too
-    home = message.origin.home == (model.wire, model.vendor, model.endpoint, model.id)
+    home = _is_home(message, model)
     cut = message.state == "interrupted"
     blocks: list[bytes] = []
     for part in message.parts:

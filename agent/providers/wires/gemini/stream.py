@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
@@ -17,6 +15,7 @@ from treadle.agent.providers.contract import (
     StreamCutShort,
     Undecodable,
 )
+from treadle.agent.providers.events_json import loads, sound
 from treadle.agent.providers.rendering import derived_id, dumps
 from treadle.agent.providers.wires.gemini.partial import put
 from treadle.agent.providers.wires.gemini.reply import (
@@ -37,7 +36,6 @@ from treadle.tools.contract import JsonObject
 _BROKEN: Final = frozenset({"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"})
 """Why a reply holds nothing, though asking again may mend it."""
 
-_UNSOUND: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _CALLS: Final = frozenset({"executableCode", "toolCall"})
 _ANSWERS: Final = frozenset({"codeExecutionResult", "toolResponse"})
 
@@ -203,7 +201,7 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
     if not body.keys() & {"candidates", "error", "promptFeedback"}:
         raise Undecodable("the reply holds no candidate")
     decoder = ContentDecoder(model)
-    decoder.take(json_object(_sound(body)))
+    decoder.take(json_object(sound(body)))
     return decoder.finish()
 
 
@@ -211,13 +209,8 @@ def _is_first(candidate: JsonObject) -> bool:
     return not candidate.get("index")
 
 
-def _sound(value: Any) -> Any:
-    """Return JSON without halves of characters and without NUL, which can be neither kept nor shown."""
-    return json.loads(dumps(value))
-
-
 def _loaded(data: str) -> Any:
     try:
-        return _sound(json.loads(data)) if _UNSOUND.search(data) else json.loads(data)
-    except (ValueError, RecursionError) as error:
+        return loads(data)
+    except ValueError as error:
         raise Undecodable(f"an event is not JSON: {data[:200]}") from error

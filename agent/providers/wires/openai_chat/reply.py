@@ -24,6 +24,7 @@ from treadle.agent.messages import (
 )
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
+from treadle.agent.providers.events_json import sound
 from treadle.agent.providers.rendering import derived_id, dumps, sound_name
 from treadle.tools.contract import JsonObject, ToolCall
 
@@ -68,7 +69,7 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
     choice = first_choice(body)
     if not isinstance(choice.get("message"), dict):
         raise Undecodable("the reply holds no message")
-    return read(body, model)
+    return read(sound(body), model)
 
 
 def read(body: JsonObject, model: ModelInfo, state: State = "complete") -> AssistantMessage:
@@ -161,7 +162,8 @@ def _said(fields: JsonObject, model: ModelInfo) -> Iterator[Part]:
     yield from _content(fields.get("content"), model)
     refusal = fields.get("refusal")
     if refusal:
-        yield RefusalPart(text=as_text(refusal), raw=dumps({"refusal": refusal}))
+        told = isinstance(refusal, str)  # some hosts only say that it is one
+        yield RefusalPart(text=as_text(refusal), raw=dumps({"refusal": refusal}) if told else "")
     for note in as_list(fields.get("annotations")):
         cited = as_object(as_object(note).get("url_citation"))
         if cited:

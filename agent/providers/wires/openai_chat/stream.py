@@ -11,6 +11,7 @@ from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDel
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
+from treadle.agent.providers.events_json import loads
 from treadle.agent.providers.wires.openai_chat.reply import (
     CLOSE,
     OPEN,
@@ -168,7 +169,7 @@ def _plain_text(chunk: JsonObject) -> str:
 
 def _parsed(text: str) -> JsonObject:
     try:
-        chunk = json.loads(text)
+        chunk = loads(text)
     except ValueError as error:
         raise Undecodable(f"a chunk is not JSON: {text[:200]}") from error
     if not isinstance(chunk, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
@@ -18,6 +17,7 @@ from treadle.agent.messages import (
 )
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
+from treadle.agent.providers.events_json import loads, sound
 from treadle.agent.providers.rendering import dumps
 from treadle.tools.contract import JsonObject
 
@@ -104,7 +104,7 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
         raise failure_in_stream(body)
     if not isinstance(_choice(body).get("text"), str):
         raise Undecodable("the reply holds no text")
-    return _read(body, model)
+    return _read(sound(body), model)
 
 
 def _read(body: JsonObject, model: ModelInfo, state: State = "complete") -> AssistantMessage:
@@ -134,8 +134,8 @@ def _read(body: JsonObject, model: ModelInfo, state: State = "complete") -> Assi
 
 def _parsed(data: str) -> JsonObject:
     try:
-        chunk: object = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        chunk: object = loads(data)
+    except ValueError as error:
         raise Undecodable(f"a chunk is not JSON: {data[:200]}") from error
     if not isinstance(chunk, dict):
         raise Undecodable(f"a chunk is not an object: {data[:200]}")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from treadle.agent.events import CallDelta, HostedDelta, ReasoningDelta, StreamDelta, TextDelta
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
-from treadle.agent.providers.rendering import derived_id, dumps
+from treadle.agent.providers.events_json import loads, sound
+from treadle.agent.providers.rendering import derived_id
 from treadle.agent.providers.wires.openai_responses.items import LONGEST_ID
 from treadle.agent.providers.wires.openai_responses.reply import (
     CALLS,
@@ -48,7 +48,6 @@ _SHAPES: Final[dict[str, tuple[str, JsonObject, str]]] = {
 _NOT_YET: Final = {"status", "encrypted_content"}
 """What holds only when an item is told whole: encrypted reasoning comes as a prefix at first."""
 
-_UNSOUND: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _PROGRESS: Final = re.compile(r"response\.(\w+_call)\.(\w+)")
 _OWN_STATES: Final = {"in_progress", "completed", "failed"}
 # Ids that only count, or are missing: unique in a reply at most.
@@ -249,7 +248,7 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
     if status not in {"completed", "incomplete"}:
         raise StreamCutShort(f"the response is {status}", code=status)
     decoder = ResponseDecoder(model)
-    for _ in decoder.end(_sound(body)):
+    for _ in decoder.end(sound(body)):
         pass
     return decoder.finish()
 
@@ -269,14 +268,9 @@ def _progress(kind: str) -> Sequence[StreamDelta]:
     return (HostedDelta(hosted, found[2]),) if found and hosted and found[2] not in _OWN_STATES else ()
 
 
-def _sound(value: Any) -> Any:
-    """Return JSON without halves of characters and without NUL, which can be neither kept nor shown."""
-    return json.loads(dumps(value))
-
-
 def _loaded(data: str) -> JsonObject:
     try:
-        payload = _sound(json.loads(data)) if _UNSOUND.search(data) else json.loads(data)
+        payload = loads(data)
     except ValueError as error:
         raise Undecodable(f"an event is not JSON: {data[:200]}") from error
     if not isinstance(payload, dict):
