@@ -208,6 +208,10 @@ class HostProcesses:
             with anyio.CancelScope(shield=True):
                 await process.close()
 
+    def close(self) -> None:
+        """Send the guard home. For when no command runs any more."""
+        self._guard = None
+
 
 class _Guard:
     """A small shell that ends what carries the token once we are gone, however we went: its input ends with us.

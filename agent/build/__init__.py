@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from treadle.agent.build.confine import make_sandbox, spill_folder
+from treadle.agent.build.confine import confined, spill_folder
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
 from treadle.agent.build.offer import (
     answers_by_tool,
@@ -39,8 +39,8 @@ __all__ = [
     "Opened",
     "Opening",
     "WorkspaceError",
+    "confined",
     "language_model",
-    "make_sandbox",
     "open_calls",
     "open_session",
     "snapshots",
@@ -68,7 +68,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             for spec in model_chain(opening, log):
                 chain[spec] = language_model(spec, opening.config, opening.env, grants)
                 connections.push_async_callback(chain[spec].aclose)
-            sandbox = make_sandbox(opening, root, spill)
+            sandbox = connections.enter_context(confined(opening, root, spill))
             record = Record(log)
             settings = settings_of(opening, log)
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
@@ -105,9 +105,8 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
 def open_calls(opening: Opening) -> Generator[Calls]:
     """Yield what runs calls, without a model and with nothing kept. Raises as `open_session` does."""
     root = workspace(opening.folder)
-    with spill_folder(Path(), ephemeral=True) as spill:
+    with spill_folder(Path(), ephemeral=True) as spill, confined(opening, root, spill) as sandbox:
         record = Record(SessionLog(None))
-        sandbox = make_sandbox(opening, root, spill)
         yield make_calls(opening, sandbox, record, SpillFolder(spill), opening.config.mode or "auto")
 
 

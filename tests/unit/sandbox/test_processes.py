@@ -275,6 +275,18 @@ async def test_no_descriptor_is_left_open(processes: HostProcesses, tmp_path: Pa
     assert _descriptors() == before
 
 
+async def test_the_guard_goes_when_it_is_sent_home_and_another_comes_when_one_is_needed(
+    processes: HostProcesses, tmp_path: Path
+) -> None:
+    with anyio.fail_after(5):
+        for _ in range(2):
+            before = _descriptors()
+            await run(processes, "true", tmp_path)
+            assert _descriptors() == before + 1  # the guard's input
+            processes.close()
+            assert _descriptors() == before
+
+
 DRIVER = """
 import sys, anyio
 from pathlib import Path
