@@ -285,12 +285,8 @@ def test_29_zero_is_a_value_that_is_sent_or_dropped_with_a_warning(name: str) ->
     row = WIRES[name]
     http = row.wire.encode(row.asked(CASES["sampling_zero"]), row.model, Renderings(), stream=True)
     body = json.loads(http.body)
-    knobs = {**body, **body.get("generationConfig", {})}
-    given = [
-        key
-        for key, value in knobs.items()
-        if value == 0 and (not isinstance(value, bool) or key == "do_sample")
-    ]
+    knobs = {**body, **body.get("generationConfig", {}), **body.get("generation_config", {})}
+    given = [key for key, value in knobs.items() if str(value) in {"0", "0.0"} or key == "do_sample"]
     dropped = [note.field for note in http.warnings if note.field.startswith("sampling.")]
     assert len(given) + len(dropped) == len(ZEROS) == 8
     assert all(row.model.id in note.detail for note in http.warnings)
@@ -529,12 +525,12 @@ def test_44_names_and_ids_are_sent_in_each_apis_letters_and_lengths(name: str) -
     answers = [result(part.call.id, Text(text="ok")) for part in parts]
     body = sent(name, asks(HELLO, calls(*parts), results(*answers)))
     text = json.dumps({key: value for key, value in body.items() if key != "tools"})
-    longest = 128 if WIRES[name].model.wire in {"anthropic", "gemini"} else 64
+    longest = 128 if WIRES[name].model.wire in {"anthropic", "gemini", "gemini_interactions"} else 64
     names = re.findall(r'"name": "([^"]*)"', text)
     assert len(names) >= len(ODD)
     letters = r"[A-Za-z0-9_.:-]" if WIRES[name].model.wire == "gemini" else r"[A-Za-z0-9_-]"
     assert all(re.fullmatch(f"{letters}{{1,{longest}}}", found) for found in names), names
-    if WIRES[name].model.wire != "gemini":
+    if WIRES[name].model.wire not in {"gemini", "gemini_interactions"}:
         ids = re.findall(r'"(?:id|call_id|tool_call_id|tool_use_id)": "([^"]*)"', text)
         assert len(set(ids)) == len(ODD)
         assert all(len(found) <= 64 for found in ids)
