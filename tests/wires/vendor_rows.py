@@ -91,6 +91,37 @@ VENDORS: Final[dict[str, Vendor]] = {
         {"max_tokens": 900},
         ("temperature", "seed"),
     ),
+    "gemini": Vendor(
+        "gemini/gemini-3.6-flash",
+        {"GEMINI_API_KEY": _KEY},
+        "https://generativelanguage.googleapis.com/v1/models/gemini-3.6-flash:streamGenerateContent?alt=sse",
+        ("x-goog-api-key", _KEY),
+        {"GEMINI_BASE_URL": "{mock}"},
+        "/v1/models/gemini-3.6-flash:streamGenerateContent",
+        (
+            400,
+            {"error": {"code": 400, "message": "API key not valid", "status": "INVALID_ARGUMENT"}},
+            AuthFailed,
+        ),
+        {},
+        ("model", "stream"),
+    ),
+    "vertex, Gemini": Vendor(
+        "vertex/gemini-3.6-flash",
+        _GOOGLE,
+        f"https://us-east5-aiplatform.googleapis.com{_PLACE}/publishers/google/models/"
+        "gemini-3.6-flash:streamGenerateContent?alt=sse",
+        _bearer(),
+        {"VERTEX_BASE_URL": "{mock}/vertex"},
+        f"/vertex{_PLACE}/publishers/google/models/gemini-3.6-flash:streamGenerateContent",
+        (
+            403,
+            {"error": {"code": 403, "message": "Permission denied", "status": "PERMISSION_DENIED"}},
+            AuthFailed,
+        ),
+        {},
+        ("model", "stream"),
+    ),
     "vertex, Claude": Vendor(
         "vertex/claude-opus-4-5@20251101",
         _GOOGLE,
