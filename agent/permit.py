@@ -24,6 +24,8 @@ class Allowed:
 
     by: By
     reason: str = ""
+    grant: tuple[str, ...] = ()
+    """Files that it may write, as the links led when it was judged; what an asker leaves out, the question holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Unsure:
     """Rules and mode leave it to somebody who can be asked."""
 
     reason: str
+    grant: tuple[str, ...] = ()
+    """Files that the call may write when it is allowed."""
 
 
 class Permit(Protocol):
@@ -90,11 +94,16 @@ class Gate:
 
     def judge(self, call: ToolCall, access: Access) -> Allowed | Refused | Unsure:
         """Decide from rules and mode alone."""
-        decision = decide(resolve(access), self._rules, self.mode, self._contained, self._place)
-        if decision.verdict == "ask":
-            return Unsure(decision.reason)
-        answer = Allowed if decision.verdict == "allow" else Refused
-        return answer("rule" if decision.rule else "mode", decision.reason)
+        judged = resolve(access)
+        decision = decide(judged, self._rules, self.mode, self._contained, self._place)
+        by: By = "rule" if decision.rule else "mode"
+        match decision.verdict:
+            case "ask":
+                return Unsure(decision.reason, judged.writes)
+            case "allow":
+                return Allowed(by, decision.reason, judged.writes)
+            case "deny":
+                return Refused(by, decision.reason)
 
     async def ask(self, call: ToolCall, access: Access, reason: str) -> Allowed | Refused:
         """Put the question that `judge` left open."""

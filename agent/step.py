@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import SystemRandom
 from time import monotonic
@@ -199,13 +199,14 @@ class Calls:
         if not isinstance(ready, _Ready):
             result = ready
         else:
+            grant = () if verdict is None or isinstance(verdict, Refused) else verdict.grant
             if isinstance(verdict, Unsure):
                 verdict = await self._ask(call, ready.access, verdict, parent)
                 began = monotonic()
             elif isinstance(verdict, Refused):
                 await self._resolved(call, ready.access, verdict)
             result = (
-                await self._run(call, ready)
+                await self._run(call, ready, grant)
                 if isinstance(verdict, Allowed)
                 else _result(call, verdict.reason if verdict else "", "denied")
             )
@@ -238,9 +239,12 @@ class Calls:
             )
         )
 
-    async def _run(self, call: ToolCall, ready: _Ready) -> ToolResult:
+    async def _run(self, call: ToolCall, ready: _Ready, grant: tuple[str, ...]) -> ToolResult:
         """Run one call. Whatever the model can learn from becomes a result, not an exception."""
-        context = ToolContext(call.id, self._sandbox, partial(self._progress, call.id))
+        sandbox = self._sandbox
+        if grant:
+            sandbox = replace(sandbox, files=sandbox.files.granting(grant))
+        context = ToolContext(call.id, sandbox, partial(self._progress, call.id))
         try:
             outcome = await ready.tool.run(ready.arguments, context)
         except (ToolError, SandboxError, OSError) as error:

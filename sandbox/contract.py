@@ -161,6 +161,10 @@ class Files(Protocol):
         """The folder's entries, sorted by name."""
         ...
 
+    def granting(self, paths: Sequence[str]) -> Files:
+        """These files, of which a permit lets one call write `paths` too, wherever they lie. No links are in them."""
+        ...
+
 
 class SandboxError(Exception):
     """The sandbox could not do what was asked.

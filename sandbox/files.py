@@ -29,15 +29,16 @@ T = TypeVar("T")
 
 
 class HostFiles:
-    """The user's own files. Writes stay in `roots` and out of every `.git`.
+    """The user's own files. Writes stay in `roots`, or go to just what was granted, and out of every `.git`.
 
     Links are resolved once; from the root down each folder is then opened by its name alone, refusing links, so
     a folder that is swapped for a link meanwhile is an error and never a way out. This needs no openat2(2).
     """
 
-    def __init__(self, roots: tuple[str, ...], masks: Masks) -> None:
+    def __init__(self, roots: tuple[str, ...], masks: Masks, granted: Sequence[str] = ()) -> None:
         self._roots = roots
         self._masks = masks
+        self._granted = frozenset(granted)
 
     async def info(self, path: str) -> FileInfo:
         return _info(path, path)
@@ -60,6 +61,9 @@ class HostFiles:
 
     async def list(self, path: str) -> Sequence[FileInfo]:
         return await to_thread.run_sync(self._list, path)
+
+    def granting(self, paths: Sequence[str]) -> HostFiles:
+        return HostFiles(self._roots, self._masks, paths)
 
     def _list(self, path: str) -> Sequence[FileInfo]:
         real = os.path.realpath(path)
@@ -87,6 +91,8 @@ class HostFiles:
     def _write(self, path: str, data: bytes, expect: Version | None) -> Version:
         real = Path(os.path.realpath(path))
         root = next((root for root in map(os.path.realpath, self._roots) if inside(str(real), (root,))), None)
+        if root is None and str(real) in self._granted:
+            root = next(str(folder) for folder in real.parents if folder.is_dir())
         if root is None or str(real) == root:
             raise OutsideWorkspace(
                 f"{path} is outside the folders that may be written: {', '.join(self._roots)}"
@@ -94,7 +100,7 @@ class HostFiles:
         if self._masks.hide(str(real)):
             raise OutsideWorkspace(f"{path} is hidden from tools because it holds secrets.")
         steps = real.relative_to(root).parts
-        if any(step.lower() == ".git" for step in steps):
+        if any(step.lower() == ".git" for step in real.parts):
             raise OutsideWorkspace(f"{path} is inside .git, which file tools do not write.")
         with open_beneath(root, steps[:-1], path) as folder:
             return _replace(folder, steps[-1], data, expect, path)

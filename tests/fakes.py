@@ -170,6 +170,9 @@ class MemoryFiles:
     async def list(self, path: str) -> Sequence[FileInfo]:
         return [await self.info(name) for name in sorted(self.files) if name.startswith(path)]
 
+    def granting(self, paths: Sequence[str]) -> MemoryFiles:
+        return self
+
 
 class NoProcesses:
     """A sandbox in which nothing can be started."""

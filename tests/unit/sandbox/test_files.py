@@ -45,6 +45,23 @@ async def _seen(files: HostFiles, path: Path) -> Version:
     return version
 
 
+async def test_a_grant_is_for_its_own_path_and_for_no_link_that_takes_its_place(
+    files: HostFiles, root: Path, tmp_path: Path
+) -> None:
+    outside, other = tmp_path / "new" / "x", tmp_path / "y"
+    granted = files.granting([str(outside), str(tmp_path / ".git" / "config")])
+    await granted.write(str(outside), b"1", expect=None)
+    assert outside.read_bytes() == b"1"
+    outside.unlink()
+    outside.symlink_to(other)
+    for path in (outside, other, tmp_path / ".git" / "config"):
+        with pytest.raises(OutsideWorkspace):
+            await granted.write(str(path), b"2", expect=None)
+    with pytest.raises(OutsideWorkspace):
+        await files.write(str(tmp_path / "new" / "z"), b"3", expect=None)
+    assert not other.exists()
+
+
 @pytest.mark.parametrize("data", [b"", b"a\r\n\x00\xff", b"x" * BIG], ids=["empty", "bytes", "big"])
 async def test_what_was_written_is_read_back_byte_for_byte(files: HostFiles, root: Path, data: bytes) -> None:
     path = root / "a" / "b" / "file"

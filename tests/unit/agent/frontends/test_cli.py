@@ -216,6 +216,22 @@ def test_a_program_of_the_users_answers_what_the_mode_leaves_open(
         assert ran.result["denials"][0]["by"] == "command"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("--permission-command", "true"), ("--allow", "Edit(/**/beside/new/x.txt)"), ("--mode", "yolo")],
+)
+def test_what_was_allowed_outside_the_workspace_is_written_and_nothing_else(
+    treadle: Treadle, arguments: tuple[str, ...]
+) -> None:
+    beside = treadle.base / "beside"
+    beside.mkdir()
+    (treadle.workspace / "link").symlink_to(beside)
+    write = {"calls": [{"write": {"path": "link/new/x.txt", "content": "x"}}]}
+    assert told(treadle.run(*arguments, steps=[write, DONE])) == (0, "done")
+    assert [path.name for path in beside.rglob("*")] == ["new", "x.txt"]
+    assert told(treadle.run(steps=[write, DONE])) == (5, "denied")
+
+
 def test_a_folder_steers_nothing_until_it_is_trusted_and_again_when_it_changes(treadle: Treadle) -> None:
     (treadle.workspace / ".treadle").mkdir()
     (treadle.workspace / "AGENTS.md").write_text("Say moo.", encoding="utf-8")

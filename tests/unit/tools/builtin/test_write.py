@@ -74,7 +74,7 @@ class RacingFiles:
 
     def __init__(self, files: Files, raced: Path) -> None:
         self.info, self.version, self.write, self.list = files.info, files.version, files.write, files.list
-        self._read = files.read
+        self._read, self.granting = files.read, files.granting
         self._raced = raced
 
     async def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
