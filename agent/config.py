@@ -199,6 +199,16 @@ def _from_environment(env: Mapping[str, str]) -> list[tuple[str, Any]]:
     return found
 
 
+def assigned(assignments: Sequence[str]) -> frozenset[str]:
+    """Return the keys that `-c` assignments set, down to those within a table. Raises `ConfigError`."""
+    return frozenset(key for one in assignments for key in _leaves(*_parse_assignment(one)))
+
+
+def _leaves(key: str, value: Any) -> list[str]:
+    table = as_object(value)
+    return [leaf for name in table for leaf in _leaves(f"{key}.{name}", table[name])] if table else [key]
+
+
 def _parse_assignment(assignment: str) -> tuple[str, Any]:
     key, separator, text = assignment.partition("=")
     if not separator or not key.strip():

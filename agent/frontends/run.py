@@ -15,7 +15,7 @@ from typing import Any, Literal
 import anyio
 
 from treadle.agent.build import Answer, Opening, WorkspaceError, open_session, workspace
-from treadle.agent.config import ConfigError, Folders, environment, folders, load
+from treadle.agent.config import ConfigError, Folders, assigned, environment, folders, load
 from treadle.agent.events import Event, MessageAdded, TurnEnded
 from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.eventloop import run
@@ -306,7 +306,7 @@ async def _until_interrupted(
 
 def _given(options: RunOptions) -> frozenset[str]:
     flags = {key for key, value in options.flags.items() if value is not None and value != ()}
-    return frozenset(flags | {assignment.partition("=")[0].strip() for assignment in options.assignments})
+    return assigned(options.assignments) | flags
 
 
 def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | None:

@@ -432,7 +432,7 @@ def test_another_effort_or_mode_in_a_session_is_kept_and_the_mode_is_told_to_the
 
 def test_of_a_session_that_goes_on_only_what_is_given_changes(treadle: Treadle) -> None:
     treadle.run("--temperature", "0.5", "--seed", "7", "--max-output-tokens", "99", steps=[DONE])
-    treadle.run("--continue", "--temperature", "0.25", "-c", "reply.max_output_tokens=88", steps=[DONE])
+    treadle.run("--continue", "--temperature", "0.25", "-c", "reply={max_output_tokens = 88}", steps=[DONE])
     body = treadle.bodies[0]
     assert (body["temperature"], body["seed"]) == (0.25, 7)
     assert 88 in body.values()
