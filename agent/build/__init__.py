@@ -68,9 +68,9 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             for spec in model_chain(opening, log):
                 chain[spec] = language_model(spec, opening.config, opening.env, grants)
                 connections.push_async_callback(chain[spec].aclose)
-            sandbox = connections.enter_context(confined(opening, root, spill))
-            record = Record(log)
             settings = settings_of(opening, log)
+            sandbox = connections.enter_context(confined(opening, root, spill, settings.mode))
+            record = Record(log)
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
             for client in chain.values() if hosted else ():
                 check_hosted(client, (*calls.toolbox.snapshot().specs, *hosted))
@@ -104,10 +104,10 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
 @contextmanager
 def open_calls(opening: Opening) -> Generator[Calls]:
     """Yield what runs calls, without a model and with nothing kept. Raises as `open_session` does."""
-    root = workspace(opening.folder)
-    with spill_folder(Path(), ephemeral=True) as spill, confined(opening, root, spill) as sandbox:
+    root, mode = workspace(opening.folder), opening.config.mode or "auto"
+    with spill_folder(Path(), ephemeral=True) as spill, confined(opening, root, spill, mode) as sandbox:
         record = Record(SessionLog(None))
-        yield make_calls(opening, sandbox, record, SpillFolder(spill), opening.config.mode or "auto")
+        yield make_calls(opening, sandbox, record, SpillFolder(spill), mode)
 
 
 def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapshots:

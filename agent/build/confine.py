@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from treadle.agent.build.opening import Opening
+from treadle.agent.events import Mode
 from treadle.sandbox.contract import Place, Profile, Sandbox
 from treadle.sandbox.files import HostFiles
 from treadle.sandbox.masks import Masks, user_masks
@@ -15,17 +16,21 @@ from treadle.sandbox.processes import HostProcesses
 
 
 @contextmanager
-def confined(opening: Opening, root: Path, spill: Path) -> Generator[Sandbox]:
-    """Choose what confines commands. Raises `SandboxUnavailable`; nothing weaker is chosen in its place."""
+def confined(opening: Opening, root: Path, spill: Path, mode: Mode) -> Generator[Sandbox]:
+    """Choose what confines commands: nothing in mode yolo, unless a sandbox was named.
+
+    Raises `SandboxUnavailable`; nothing weaker is chosen in its place.
+    """
     place = Place(str(root), str(root))
     own = (str(opening.folders.state), str(opening.folders.config))
     masks = user_masks(opening.env.get("HOME") or "/", own, (str(spill),))
-    with closing(_processes(opening, masks, place)) as processes:
+    with closing(_processes(opening, masks, place, mode)) as processes:
         yield Sandbox(place, HostFiles((place.root,), masks), processes, Profile((place.root,)))
 
 
-def _processes(opening: Opening, masks: Masks, place: Place) -> HostProcesses:
-    if opening.config.sandbox == "none":
+def _processes(opening: Opening, masks: Masks, place: Place, mode: Mode) -> HostProcesses:
+    chosen = opening.config.sandbox
+    if chosen == "none" or (chosen == "auto" and mode == "yolo"):
         from treadle.sandbox.local import local_processes
 
         return local_processes(opening.env)

@@ -33,7 +33,7 @@ def settings(command: F) -> F:
         click.option(
             "--mode",
             type=click.Choice(["plan", "ask", "edit", "auto", "yolo"]),
-            help="plan reads only; auto (default) does all that the sandbox contains.",
+            help="plan reads only; auto (default) does all that the sandbox contains; yolo has no sandbox.",
         ),
         click.option(
             "--sandbox",

@@ -184,6 +184,14 @@ def test_a_mode_refuses_what_nobody_can_be_asked_about(
     assert any((treadle.workspace / name).exists() for name in ("made.txt", "ran.txt")) == made
 
 
+def test_yolo_has_no_sandbox_unless_one_is_named(treadle: Treadle) -> None:
+    run = ("run", "--output", "json", "-m", "mock/m", "-C", str(treadle.workspace), "--mode", "yolo")
+    treadle.script(RUN, DONE)
+    assert treadle(*run, "Go.").result["sandbox"] == "none"
+    treadle.patch.setenv("PATH", "/nowhere")
+    assert told(treadle(*run, "--sandbox", "bwrap", "Go.")) == (2, "failed")
+
+
 def test_a_refusal_says_what_was_refused_and_the_model_is_told_why(treadle: Treadle) -> None:
     ran = treadle.run("--mode", "ask", steps=[WRITE, DONE])
     (denial,) = ran.result["denials"]
