@@ -142,7 +142,9 @@ class Items:
         for part in message.parts:
             match part:
                 case TextPart(text=text) | RefusalPart(text=text) if text:
-                    lines.append(self._completed("agent_message", text=text, state=message.state))
+                    odds = {"logprobs": [token.model_dump(mode="json") for token in message.logprobs]}
+                    said = odds if message.logprobs else {}
+                    lines.append(self._completed("agent_message", text=text, state=message.state, **said))
                 case ReasoningPart(text=text, summary=summary) if text or summary:
                     lines.append(self._completed("reasoning", text=text or "\n".join(summary)))
                 case HostedCallPart():

@@ -67,7 +67,9 @@ class Result:
             ):
                 found.artifacts += [artifact.model_dump() for artifact in artifacts]
                 found.message = message.text or found.message
-                found.logprobs = [token.model_dump() for token in message.logprobs] or found.logprobs
+                found.logprobs = [
+                    token.model_dump(mode="json") for token in message.logprobs
+                ] or found.logprobs
             case Entry(
                 body=PermissionResolved(granted=False, tool=tool, access=access, by=by, reason=reason)
             ):
