@@ -14,8 +14,8 @@ PYTHON = "/usr/bin/python3"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
-def main(runs: int) -> int:
-    """Return 1 when a row is above its goal."""
+def main(runs: int) -> None:
+    """Measure and write. A goal that is not met is said in the report, and is no error."""
     load = os.getloadavg()[0]
     rows: list[Row] = []
     with prepared(PYTHON) as place:
@@ -28,8 +28,7 @@ def main(runs: int) -> int:
             rows, imports(place), f"medians of {runs} runs. {machine(place)} Load when it began: {load:.1f}."
         )
     RESULTS.write_text(text, encoding="utf-8")
-    return int(any(row.goal is not None and row.ours > row.goal for row in rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

@@ -62,13 +62,20 @@ def steps(place: Place, runs: int) -> list[Row]:
     """Take fifty steps that read a file each: time and memory of a step, size of the first request, the bill."""
     for number in range(STEPS - 1):
         _write(place.workspace / f"part-{number}.txt", RESULT, number)
-    floor, ours = (_fifty(place, name, runs) for name in ("floor", "treadle"))
+    files = [f"part-{number}.txt" for number in range(STEPS - 1)]
+    reads = [{"read": {"path": name}} for name in files]
+    commands = [{"shell": {"command": f"cat {name}"}} for name in files]
+    floor, ours = (_fifty(place, name, reads, runs) for name in ("floor", "treadle"))
+    shell_floor, shell = (_fifty(place, name, commands, runs) for name in ("floor", "treadle"))
+    bill = f"bill of {STEPS} steps, thousand base tokens"
     return [
-        Row(f"a step of {STEPS}, ms", floor.step, ours.step, 6, 1),
+        Row(f"a step of {STEPS} that reads a file, ms", floor.step, ours.step, 6, 1),
+        Row(f"a step of {STEPS} that runs `cat` in the sandbox, ms", shell_floor.step, shell.step, None, 1),
         Row(f"peak memory of the tree over {STEPS} steps, MB", floor.memory, ours.memory, 80),
         Row("first request: system and tools, tokens", floor.first / 4, ours.first / 4, 2000),
         Row("first request: system and tools, characters", floor.first, ours.first, 8000),
-        Row(f"bill of {STEPS} steps, thousand base tokens", floor.bill, ours.bill, 112, 1),
+        Row(f"{bill}, with `cat`", shell_floor.bill, shell.bill, 112, 1),
+        Row(f"{bill}, with `read`, which numbers the lines", floor.bill, ours.bill, 112, 1),
     ]
 
 
@@ -80,9 +87,9 @@ class _Fifty:
     bill: float
 
 
-def _fifty(place: Place, name: str, runs: int) -> _Fifty:
+def _fifty(place: Place, name: str, calls: Sequence[Any], runs: int) -> _Fifty:
     """Measure fifty steps. The mock is a new one, so that its cache holds nothing of others."""
-    script = [{"calls": [{"read": {"path": f"part-{number}.txt"}}]} for number in range(STEPS - 1)]
+    script = [{"calls": [call]} for call in calls]
     with _mock(place, [*script, {"text": "Done."}]) as mock:
         argv = dict(_both(place, mock.url))[name]
         watched = [place.run(argv, mock.url, watch=True) for _ in range(runs)]
