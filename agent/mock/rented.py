@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from treadle.agent.mock.anthropic import VERSION, Anthropic
-from treadle.agent.mock.anthropic_rules import blocks
+from treadle.agent.mock.anthropic_rules import STRICT_VERSION, blocks
 from treadle.agent.mock.check import mapping, one_of, wrong
 from treadle.agent.mock.contract import PATH, Asked
 from treadle.agent.mock.jsontext import Json, elements, members
@@ -32,7 +32,7 @@ class ClaudeOnVertex(Anthropic):
         """Check a request and say what it asks. Raises Refused."""
         mapping(body, "")
         plain = dict(members(body))
-        one_of("vertex-2023-10-16")(plain.pop(_VERSION, None), _VERSION)
+        one_of("vertex-2023-10-16", STRICT_VERSION)(plain.pop(_VERSION, None), _VERSION)
         if "model" in plain:
             raise wrong("model", "Extra inputs are not permitted")
         if plain.get("stream", False) is not self._streams:

@@ -11,6 +11,8 @@ ByWire: TypeAlias = Mapping[WireName, Dialect]
 
 _COMMON = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "top_logprobs", "stop")
 _OPEN_WEIGHTS = {name: name for name in (*_COMMON, "top_k", "min_p")}
+_LEGACY = {"sampling": {**_OPEN_WEIGHTS, "top_logprobs": "logprobs"}}
+"""Legacy Completions, at hosts of open models."""
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _MARKER = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
@@ -56,7 +58,8 @@ OPENROUTER: ByWire = {
         "cache_marker": {"cache_control": {"type": "ephemeral"}},
         "cache_ttls": ("5m", "1h"),
         "cache_write": "m5",
-    }
+    },
+    "openai_completions": {**_LEGACY, "stream_usage": False},
 }
 GLM: ByWire = {
     "openai_chat": {
@@ -64,6 +67,7 @@ GLM: ByWire = {
         "zero_temperature": {"do_sample": False},
         "max_stop": 1,
         "structured": "json_object",
+        "media": (),
         "inline_defs": True,
         "tool_choices": (),
         "parallel": False,
@@ -93,9 +97,13 @@ GROQ: ByWire = {
     }
 }
 OPEN_WEIGHTS: ByWire = {
-    "openai_chat": {"sampling": _OPEN_WEIGHTS, "single_system": True, "escape_tokens": True}
+    "openai_chat": {"sampling": _OPEN_WEIGHTS, "single_system": True, "escape_tokens": True},
+    "openai_completions": _LEGACY,
 }
-OLLAMA: ByWire = {"openai_chat": {**OPEN_WEIGHTS["openai_chat"], "tool_choices": (), "parallel": False}}
+OLLAMA: ByWire = {
+    "openai_chat": {**OPEN_WEIGHTS["openai_chat"], "tool_choices": (), "parallel": False},
+    "openai_completions": _LEGACY,
+}
 _SERVED: dict[str, Any] = {
     "hosted": ("web_search", "code_interpreter", "file_search", "computer_use", "mcp"),
     "service_tiers": ("flex", "standard", "priority"),
@@ -201,9 +209,11 @@ GLM_5_1: ByWire = {
         "efforts": {"none": {"thinking": {"type": "disabled"}}, "high": {"thinking": {"type": "enabled"}}}
     }
 }
+GLM_VISION: ByWire = {"openai_chat": {**GLM_5_1["openai_chat"], "media": ("image", "video")}}
 
 _BOUND: dict[str, Any] = {"drop_unbound_thinking": True}
 """Thinking is bound to all that was sent before it: where tools or system changed, it is better lost than refused."""
+
 CLAUDE_ALWAYS_THINKS: ByWire = {
     "anthropic": {"thinking_off": "unsupported", "forced_tool_choice": "no", "mid_system": True, **_BOUND}
 }

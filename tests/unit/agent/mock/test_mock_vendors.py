@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import httpx
+import openai
 import pytest
+from anthropic.lib.vertex import AsyncAnthropicVertex
 
 from treadle.agent.mock.server import Mock
 
@@ -158,3 +160,41 @@ async def test_an_error_under_status_200_may_come_whole(play: Play, http: httpx.
     reply = await http.post(url, json={"model": "m", "messages": [HELLO]})
     assert reply.json() == {"error": {"code": 502, "message": "gone"}}
     assert (await http.get(f"{mock.url}/v1/models")).status_code == 200
+
+
+async def test_anthropics_own_client_for_vertex_finds_the_face(play: Play) -> None:
+    mock = await play("{steps: [{text: a b}], then: repeat}")
+    base = f"{mock.url}/vertex/v1"
+    async with AsyncAnthropicVertex(
+        region="us-east5", project_id="p", access_token="tok", base_url=base, max_retries=0, timeout=5
+    ) as client:
+        model = "claude-opus-4-5@20251101"
+        whole = await client.messages.create(
+            model=model, max_tokens=9, messages=[{"role": "user", "content": "Hi."}]
+        )
+        assert [block.type for block in whole.content] == ["text"]
+        async with client.messages.stream(
+            model=model, max_tokens=9, messages=[{"role": "user", "content": "Hi."}]
+        ) as stream:
+            assert await stream.get_final_text() == "a b"
+    paths = [request.path.rpartition("/")[2] for request in mock.requests]
+    assert [path.partition(":")[2] for path in paths] == ["rawPredict", "streamRawPredict"]
+    assert {path.partition(":")[0] for path in paths} == {"claude-opus-4-5@20251101"}
+
+
+@pytest.mark.parametrize("proof", [{"api_key": "k"}, {"azure_ad_token": "tok"}])
+async def test_openais_own_client_for_azure_finds_the_face(play: Play, proof: dict[str, str]) -> None:
+    mock = await play("{steps: [{text: a b}], then: repeat}")
+    place: Any = {"azure_endpoint": f"{mock.url}/azure", "api_version": "2024-10-21", **proof}
+    async with openai.AsyncAzureOpenAI(**place, max_retries=0, timeout=5) as client:
+        create = client.chat.completions.create
+        whole = await create(model="our-deployment", messages=[{"role": "user", "content": "Hi."}])
+        assert whole.choices[0].message.content == "a b"
+        stream = await create(
+            model="our-deployment", messages=[{"role": "user", "content": "Hi."}], stream=True
+        )
+        said = [choice.delta.content or "" async for chunk in stream for choice in chunk.choices]
+        assert "".join(said) == "a b"
+    assert {request.path for request in mock.requests} == {
+        "/azure/openai/deployments/our-deployment/chat/completions"
+    }
