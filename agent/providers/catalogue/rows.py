@@ -63,6 +63,7 @@ def _glm(prices: Prices, older: Prices) -> tuple[Row, ...]:
         Row("glm-5.2", 1_048_576, 131_072, (prices,), dialects=dialects.GLM_5_2),
         Row("glm-5.1", 200_000, 131_072, (older,), dialects=dialects.GLM_5_1),
         Row("glm-5.3*", dialects=dialects.GLM_5_3),
+        Row("glm-*[0-9]v*", dialects=dialects.GLM_VISION),
         Row("glm-*", dialects=dialects.GLM_5_1),
     )
 
