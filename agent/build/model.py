@@ -20,6 +20,7 @@ WIRES: tuple[WireName, ...] = (
     "openai_completions",
     "anthropic",
     "gemini",
+    "gemini_interactions",
 )
 """The wires that this program speaks."""
 
@@ -88,6 +89,10 @@ def wire(name: WireName) -> Wire:
             from treadle.agent.providers.wires.gemini import Gemini
 
             return Gemini()
+        case "gemini_interactions":
+            from treadle.agent.providers.wires.gemini_interactions import GeminiInteractions
+
+            return GeminiInteractions()
         case _:
             from treadle.agent.providers.wires.openai_chat import OpenAIChat
 

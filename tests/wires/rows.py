@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from wires import anthropic_rows, chat_rows, completions_rows, gemini_rows, responses_rows
+from wires import anthropic_rows, chat_rows, completions_rows, gemini_rows, interactions_rows, responses_rows
 
 from treadle.agent.providers.contract import ModelInfo, ModelRequest, Wire
 from treadle.agent.providers.wires.anthropic import Anthropic
 from treadle.agent.providers.wires.gemini import Gemini
+from treadle.agent.providers.wires.gemini_interactions import GeminiInteractions
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
 from treadle.agent.providers.wires.openai_completions import OpenAICompletions
 from treadle.agent.providers.wires.openai_responses import OpenAIResponses
@@ -47,6 +48,10 @@ WIRES: Final[dict[str, Row]] = {
     **{
         name: Row(Gemini(), model, gemini_rows.REPLIES.get(name, {}))
         for name, model in gemini_rows.MODELS.items()
+    },
+    **{
+        name: Row(GeminiInteractions(), model, interactions_rows.REPLIES.get(name, {}))
+        for name, model in interactions_rows.MODELS.items()
     },
     **{
         name: Row(OpenAICompletions(), model, completions_rows.REPLIES.get(name, {}), tools=False)
