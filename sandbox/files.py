@@ -35,9 +35,17 @@ class HostFiles:
     a folder that is swapped for a link meanwhile is an error and never a way out. This needs no openat2(2).
     """
 
-    def __init__(self, roots: tuple[str, ...], masks: Masks, granted: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        roots: tuple[str, ...],
+        masks: Masks,
+        granted: Sequence[str] = (),
+        denied: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """`denied` says of a path without links whether the user's rules forbid to read it, whoever comes upon it."""
         self._roots = roots
         self._masks = masks
+        self._denied = denied
         self._granted = frozenset(granted)
 
     async def info(self, path: str) -> FileInfo:
@@ -63,7 +71,7 @@ class HostFiles:
         return await to_thread.run_sync(self._list, path)
 
     def granting(self, paths: Sequence[str]) -> HostFiles:
-        return HostFiles(self._roots, self._masks, paths)
+        return HostFiles(self._roots, self._masks, paths, self._denied)
 
     def _list(self, path: str) -> Sequence[FileInfo]:
         real = os.path.realpath(path)
@@ -82,8 +90,11 @@ class HostFiles:
             status = os.fstat(descriptor)
             _refuse_special(path, status.st_mode)
             # What was really opened, whatever happened to the links on the way.
-            if self._masks.hide(str(Path(f"/proc/self/fd/{descriptor}").readlink())):
+            real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+            if self._masks.hide(real):
                 raise PermissionError(errno.EACCES, "hidden from tools because it holds secrets", path)
+            if self._denied(real):
+                raise PermissionError(errno.EACCES, "a rule of the user denies reading it", path)
             yield descriptor, status.st_size
         finally:
             os.close(descriptor)

@@ -13,6 +13,7 @@ from treadle.sandbox.contract import Place, Profile, Sandbox
 from treadle.sandbox.files import HostFiles
 from treadle.sandbox.masks import Masks, user_masks
 from treadle.sandbox.processes import HostProcesses
+from treadle.sandbox.rules import parse_rule
 
 
 @contextmanager
@@ -24,8 +25,14 @@ def confined(opening: Opening, root: Path, spill: Path, mode: Mode) -> Generator
     place = Place(str(root), str(root))
     own = (str(opening.folders.state), str(opening.folders.config))
     masks = user_masks(opening.env.get("HOME") or "/", own, (str(spill),))
+    rules = [parse_rule(text, "deny") for text in opening.config.deny]
+
+    def denied(path: str) -> bool:
+        return any(rule.matches("read", path, place) for rule in rules)
+
+    files = HostFiles((place.root,), masks, denied=denied)
     with closing(_processes(opening, masks, place, mode)) as processes:
-        yield Sandbox(place, HostFiles((place.root,), masks), processes, Profile((place.root,)))
+        yield Sandbox(place, files, processes, Profile((place.root,)))
 
 
 def _processes(opening: Opening, masks: Masks, place: Place, mode: Mode) -> HostProcesses:

@@ -97,6 +97,16 @@ def test_one_call_goes_through_policy_and_sandbox(
     assert treadle.sessions == []
 
 
+@pytest.mark.parametrize("path", [".", "secrets", "secrets/k.txt", "link"])
+def test_what_a_rule_denies_reading_no_search_finds(treadle: Treadle, path: str) -> None:
+    (treadle.workspace / "secrets").mkdir()
+    (treadle.workspace / "secrets/k.txt").write_text("hush", encoding="utf-8")
+    (treadle.workspace / "link").symlink_to("secrets")
+    grep = ("grep", json.dumps({"pattern": "hush", "path": path}))
+    assert ":hush" in tool(treadle, *grep).out
+    assert ":hush" not in tool(treadle, *grep, "-c", 'deny=["Read(secrets/**)"]').out
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
