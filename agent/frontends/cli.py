@@ -275,12 +275,28 @@ def debug() -> None:
 @click.option("-C", "--cd", "folder", type=click.Path(path_type=Path), default=Path())
 @settings
 @click.option("--resume", metavar="ID", help="The next request of this session; it is left as it is.")
+@click.option(
+    "--messages", metavar="FILE", help="A conversation as JSON in place of a session; - is standard input."
+)
+@click.option("--output-schema", type=click.Path(path_type=Path), metavar="FILE", help="As in `treadle run`.")
+@click.option("--json-mode", is_flag=True, help="As in `treadle run`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def debug_request(as_json: bool, **given: Any) -> int:
-    """Show the exact next request, secrets blotted out. Nothing is sent."""
+def debug_request(as_json: bool, messages: str | None, **given: Any) -> int:
+    r"""Show the exact next request, secrets blotted out. Nothing is sent.
+
+    \b
+    treadle debug request -m openai/gpt-6.1-sol "fix the test"
+    treadle debug request -m zai/glm-5.3 --messages conversation.json --json
+    """
+    from treadle.agent.frontends.debug import debug_messages
     from treadle.agent.frontends.debug import debug_request as show
 
-    return show(_options(given), as_json=as_json)
+    given["schema"] = _schema(given.pop("output_schema"))
+    if messages is None:
+        return show(_options(given), as_json=as_json)
+    if given["prompt"] is not None or given["resume"] is not None:
+        raise click.UsageError("--messages excludes a prompt and --resume")
+    return debug_messages(_options(given), messages, as_json=as_json)
 
 
 @debug.command("decode", context_settings=CONTEXT)

@@ -16,7 +16,8 @@ from typing import Any, NoReturn, assert_never
 
 import anyio
 
-from treadle.agent.build import WIRES, Opening, WorkspaceError, open_calls, open_session, wire
+from treadle.agent.build import WIRES, Opening, WorkspaceError, language_model, open_calls, open_session, wire
+from treadle.agent.build.neutral import Neutral, NotNeutral, neutral, request_of
 from treadle.agent.config import ConfigError, environment, folders, load
 from treadle.agent.events import CallDelta, HostedDelta, ReasoningDelta, StreamDelta, TextDelta
 from treadle.agent.frontends.outcome import EXIT, Result
@@ -34,6 +35,7 @@ from treadle.agent.providers.contract import (
     ReplyStream,
     WireName,
 )
+from treadle.agent.providers.contract import Output as Wanted
 from treadle.agent.sessions import NoSuchSession
 from treadle.sandbox.contract import SandboxError
 from treadle.tools.contract import JsonObject, as_object
@@ -44,6 +46,17 @@ _STATUS_EXIT = {"ok": EXIT["done"], "denied": EXIT["denied"]}
 def debug_request(options: RunOptions, *, as_json: bool) -> int:
     """Show the request that a run with these options would send first. Nothing is sent and nothing is kept."""
     return _told(partial(_request, options, as_json))
+
+
+def debug_messages(options: RunOptions, file: str, *, as_json: bool) -> int:
+    """Show the request that a neutral conversation is sent as. Nothing is sent and nothing is kept."""
+    try:
+        text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        conversation = neutral(text)
+    except (OSError, NotNeutral) as error:
+        complain(f"treadle: --messages {file}: {getattr(error, 'strerror', None) or error}")
+        return EXIT["usage"]
+    return _told(partial(_messages, options, conversation, as_json))
 
 
 def debug_decode(name: str) -> int:
@@ -113,6 +126,17 @@ async def _request(options: RunOptions, as_json: bool) -> int:
     raise UsageError("there is nothing to ask: the session has ended or a limit is reached")
 
 
+async def _messages(options: RunOptions, conversation: Neutral, as_json: bool) -> int:
+    config = load(environment(), options.flags, options.assignments)
+    if not config.model:
+        raise UsageError("no model is chosen: give -m VENDOR/MODEL")
+    wanted = Wanted(options.answer.schema, options.answer.json_mode)
+    client = language_model(config.model.partition(",")[0], config, environment())
+    _show_request(_Seen(client, client.encode(request_of(conversation, config, wanted))), as_json=as_json)
+    await client.aclose()
+    return EXIT["done"]
+
+
 def _apart(opening: Opening, scratch: Path) -> Opening:
     """Return an opening that leaves no trace: a session is gone on with in a copy."""
     if opening.resume is None:
@@ -162,12 +186,18 @@ async def _decode(name: str) -> int:
             for delta in deltas:
                 emit(as_line(_delta(delta)))
     except ProviderError as error:
-        emit(as_line({"type": "error", "error": type(error).__name__, "message": str(error)}))
-        emit(as_line({"type": "message", "whole": False, "message": reply.partial.model_dump(mode="json")}))
+        emit(as_line({"event": "partial", "message": reply.partial.model_dump(mode="json")}))
+        emit(as_line({"event": "error", "error": type(error).__name__, **_facts(error)}))
         complain(f"treadle: {error}")
         return EXIT["failed"]
-    emit(as_line({"type": "message", "whole": True, "message": reply.message.model_dump(mode="json")}))
+    emit(as_line({"event": "message", "message": reply.message.model_dump(mode="json")}))
     return EXIT["done"]
+
+
+def _facts(error: ProviderError) -> JsonObject:
+    told = {"status": error.status, "code": error.code or None, "retry_after": error.retry_after}
+    known = {name: value for name, value in told.items() if value is not None}
+    return {"message": str(error), "retryable": error.retryable, **known}
 
 
 def _wire_name(name: str) -> WireName:
@@ -178,13 +208,13 @@ def _wire_name(name: str) -> WireName:
 def _delta(delta: StreamDelta) -> JsonObject:
     match delta:
         case TextDelta(text=text):
-            return {"type": "text", "text": text}
+            return {"event": "text", "text": text}
         case ReasoningDelta(text=text):
-            return {"type": "reasoning", "text": text}
+            return {"event": "reasoning", "text": text}
         case CallDelta(index=index, id=call_id, name=name, arguments=arguments):
-            return {"type": "call", "index": index, "id": call_id, "name": name, "arguments": arguments}
+            return {"event": "call", "index": index, "id": call_id, "name": name, "arguments": arguments}
         case HostedDelta(kind=kind, state=state):
-            return {"type": "hosted", "kind": kind, "state": state}
+            return {"event": "hosted", "kind": kind, "state": state}
         case _:
             assert_never(delta)
 

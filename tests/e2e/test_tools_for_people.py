@@ -85,17 +85,17 @@ def test_the_next_request_of_a_session_leaves_the_session_as_it_is(serve: Serve)
 def test_a_recorded_stream_becomes_events_and_a_message(home: Home) -> None:
     ran = home.treadle("debug", "decode", "--wire", "openai_chat", stdin=STREAM.encode())
     assert ran.code == 0
-    assert ran.lines[0] == {"type": "text", "text": "Hi"}
-    assert (ran.lines[-1]["whole"], ran.lines[-1]["message"]["stop"]) == (True, "end")
+    assert ran.lines[0] == {"event": "text", "text": "Hi"}
+    assert (ran.lines[-1]["event"], ran.lines[-1]["message"]["stop"]) == ("message", "end")
 
 
 def test_a_recorded_stream_that_was_cut_tells_what_came(home: Home) -> None:
     ran = home.treadle(
         "debug", "decode", "--wire", "openai_chat", stdin=STREAM.partition("\n\n")[0].encode() + b"\n\n"
     )
-    assert (ran.code, [line["type"] for line in ran.lines]) == (2, ["text", "error", "message"])
-    assert ran.lines[1]["error"] == "StreamCutShort"
-    assert (ran.lines[2]["whole"], ran.lines[2]["message"]["parts"][0]["text"]) == (False, "Hi")
+    assert (ran.code, [line["event"] for line in ran.lines]) == (2, ["text", "partial", "error"])
+    assert ran.lines[1]["message"]["parts"][0]["text"] == "Hi"
+    assert ran.lines[2]["error"] == "StreamCutShort"
 
 
 def test_a_tool_is_called_through_policy_and_its_result_is_json(home: Home) -> None:

@@ -74,6 +74,77 @@ def test_a_request_that_cannot_be_made_is_told(treadle: Treadle, arguments: list
     assert told in complaint(ran)
 
 
+CONVERSATION = {
+    "system": ["You write code."],
+    "tools": [{"type": "function", "name": "read", "description": "Read.", "parameters": {"type": "object"}}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Look."}]},
+        {
+            "role": "assistant",
+            "parts": [{"type": "call", "call": {"id": "c1", "name": "read", "arguments": "{}"}}],
+            "origin": {"wire": "anthropic", "vendor": "anthropic", "model": "claude-opus-5-5"},
+            "stop": "tool_use",
+        },
+        {"role": "tool", "results": [{"call_id": "c1", "content": [{"type": "text", "text": "x = 1"}]}]},
+    ],
+}
+
+
+def messages(treadle: Treadle, value: object, *arguments: str) -> Ran:
+    file = treadle.workspace / "conversation.json"
+    file.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return request(treadle, "--messages", str(file), *arguments)
+
+
+def test_a_neutral_conversation_is_shown_as_the_call_that_it_becomes(treadle: Treadle) -> None:
+    treadle.script()
+    ran = messages(treadle, CONVERSATION, "--json", "--temperature", "0", "--json-mode")
+    body = ran.result["body"]
+    assert ran.code == 0
+    assert [message["role"] for message in body["messages"]] == ["system", "user", "assistant", "tool"]
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["read"]
+    assert (body["temperature"], body["response_format"]) == (0, {"type": "json_object"})
+    assert ran.result["url"] == f"{treadle.mock.url}/v1/chat/completions"
+    assert (treadle.sessions, len(treadle.mock.requests)) == ([], 0)
+
+
+def test_messages_alone_are_a_conversation_and_may_come_on_standard_input(treadle: Treadle) -> None:
+    treadle.script()
+    data = json.dumps(CONVERSATION["messages"]).encode()
+    treadle.patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+    ran = request(treadle, "--messages", "-")
+    assert ran.code == 0
+    assert '"content": "x = 1"' in ran.out
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments", "told"),
+    [
+        ("{", [], "EOF"),
+        ([{"role": "usr"}], [], "messages.0"),
+        ({"messages": [], "tols": []}, [], "tols"),
+        ([], [], "no message"),
+        (CONVERSATION, ["Go."], "excludes a prompt"),
+        (CONVERSATION, ["-m", "nowhere/m"], "nowhere"),
+        (CONVERSATION, ["-m", ""], "no model"),
+        (CONVERSATION, ["-c", "hosted.web_search=true"], "does not run web_search"),
+    ],
+)
+def test_what_is_no_conversation_or_cannot_be_asked_is_told(
+    treadle: Treadle, value: object, arguments: list[str], told: str
+) -> None:
+    treadle.script()
+    ran = messages(treadle, value, *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert told in ran.err
+
+
+def test_a_file_of_messages_that_is_not_there_is_told(treadle: Treadle) -> None:
+    treadle.script()
+    ran = request(treadle, "--messages", "/no/such")
+    assert (ran.code, "No such file" in complaint(ran)) == (1, True)
+
+
 def tool(treadle: Treadle, *arguments: str) -> Ran:
     return treadle("debug", "tool", "--sandbox", "none", "-C", str(treadle.workspace), *arguments)
 
@@ -144,16 +215,15 @@ def test_a_recorded_reply_is_decoded_to_events_and_the_message(treadle: Treadle)
     )
     ran = decode(treadle, data)
     assert ran.code == 0, ran.err
-    assert [event["type"] for event in ran.events] == ["reasoning", "text", "call", "message"]
-    assert ran.result["whole"] is True
+    assert [event["event"] for event in ran.events] == ["reasoning", "text", "call", "message"]
 
 
 def test_a_reply_that_was_cut_is_told_with_what_came_of_it(treadle: Treadle) -> None:
     ran = decode(treadle, chunk({"role": "assistant", "content": "Half"}))
     assert ran.code == 2
-    assert [event["type"] for event in ran.events] == ["text", "error", "message"]
-    assert ran.result["whole"] is False
-    assert ran.result["message"]["parts"][0]["text"] == "Half"
+    assert [event["event"] for event in ran.events] == ["text", "partial", "error"]
+    assert (ran.result["error"], ran.result["retryable"]) == ("StreamCutShort", True)
+    assert ran.events[1]["message"]["parts"][0]["text"] == "Half"
 
 
 def test_a_wire_that_is_none_and_an_input_that_is_none_are_told(treadle: Treadle) -> None:
