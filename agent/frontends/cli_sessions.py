@@ -37,17 +37,26 @@ def _with_sessions(action: Callable[..., int], *arguments: Any, **named: Any) ->
 @click.option("--all", "everywhere", is_flag=True, help="Those of every folder.")
 @click.option("--json", "as_json", is_flag=True)
 def sessions_list(folder: Path, everywhere: bool, as_json: bool) -> int:
-    """List sessions, the newest last."""
+    r"""List sessions, the newest last.
+
+    \b
+    treadle sessions list -C ~/src/project
+    treadle sessions list --all --json | jq .cost_usd
+    """
     from treadle.agent.frontends.sessions import list_sessions
 
-    return _with_sessions(list_sessions, None if everywhere else folder.resolve(), as_json=as_json)
+    return _with_sessions(list_sessions, None if everywhere else folder, as_json=as_json)
 
 
 @sessions.command("show", context_settings=CONTEXT)
 @click.argument("session")
 @click.option("--json", "as_json", is_flag=True)
 def sessions_show(session: str, as_json: bool) -> int:
-    """Tell what a session said and did, with the ids of its entries."""
+    r"""Tell what a session said and did, with the ids of its entries.
+
+    \b
+    treadle sessions show 20261124-1        the beginning of an id will do
+    """
     from treadle.agent.frontends.sessions import show_session
 
     return _with_sessions(show_session, session, as_json=as_json)
@@ -56,7 +65,12 @@ def sessions_show(session: str, as_json: bool) -> int:
 @sessions.command("fork", context_settings=CONTEXT)
 @click.argument("session", metavar="ID[@ENTRY]")
 def sessions_fork(session: str) -> int:
-    """Begin a new session with the past of another, and print its id."""
+    r"""Begin a new session with the past of another, and print its id.
+
+    \b
+    treadle sessions fork 20261124-101500-ab12cd@e7
+    treadle run --resume "$(treadle sessions fork 20261124-1)" "Try it another way."
+    """
     from treadle.agent.frontends.sessions import fork_and_tell
 
     return _with_sessions(fork_and_tell, session)
@@ -66,7 +80,11 @@ def sessions_fork(session: str) -> int:
 @click.argument("session")
 @click.argument("entry")
 def sessions_rewind(session: str, entry: str) -> int:
-    """Go back to an entry: what is said next continues from there."""
+    r"""Go back to an entry: what is said next continues from there. Files stay as they are.
+
+    \b
+    treadle sessions rewind 20261124-1 e7 && treadle run --resume 20261124-1 "No: use the other one."
+    """
     from treadle.agent.frontends.sessions import rewind_session
 
     return _with_sessions(rewind_session, session, entry)
@@ -75,7 +93,11 @@ def sessions_rewind(session: str, entry: str) -> int:
 @sessions.command("verify", context_settings=CONTEXT)
 @click.argument("session")
 def sessions_verify(session: str) -> int:
-    """Check that nothing in a session's file was changed."""
+    r"""Check that nothing in a session's file was changed, and print the hash of its head.
+
+    \b
+    treadle sessions verify 20261124-1      the head is `log_head` of the run's result
+    """
     from treadle.agent.frontends.sessions import verify_session
 
     return _with_sessions(verify_session, session)
@@ -87,7 +109,12 @@ def sessions_verify(session: str) -> int:
     "--format", "kind", type=click.Choice(["jsonl", "markdown"]), default="markdown", show_default=True
 )
 def sessions_export(session: str, kind: Any) -> int:
-    """Write a session to standard output."""
+    r"""Write a session to standard output.
+
+    \b
+    treadle sessions export 20261124-1 > session.md
+    treadle sessions export --format jsonl 20261124-1 | jq .body.type
+    """
     from treadle.agent.frontends.sessions import export_session
 
     return _with_sessions(export_session, session, kind)
@@ -96,7 +123,11 @@ def sessions_export(session: str, kind: Any) -> int:
 @sessions.command("rm", context_settings=CONTEXT)
 @click.argument("names", metavar="ID...", nargs=-1, required=True)
 def sessions_rm(names: tuple[str, ...]) -> int:
-    """Delete sessions with all that lies beside them."""
+    r"""Delete sessions with all that lies beside them.
+
+    \b
+    treadle sessions rm 20261124-1 20261123-2
+    """
     from treadle.agent.frontends.sessions import remove_sessions
 
     return _with_sessions(remove_sessions, names)

@@ -25,7 +25,7 @@ from treadle.tools.contract import JsonObject
 
 def list_sessions(places: Folders, workspace: Path | None, *, as_json: bool) -> int:
     """Tell which sessions there are, the newest last. None is those of every workspace."""
-    folder = places.sessions if workspace is None else folder_of(places.sessions, workspace)
+    folder = places.sessions if workspace is None else folder_of(places.sessions, _without_links(workspace))
     files = folder.glob("*/*.jsonl" if workspace is None else "*.jsonl")
     for file in sorted(files, key=lambda file: file.stem):
         told = _summary(file)
@@ -34,6 +34,13 @@ def list_sessions(places: Folders, workspace: Path | None, *, as_json: bool) -> 
         else:
             emit(harmless(f"{told['id']}  {told['outcome']:9}  {told['steps']:>4} steps  {told['title']}"))
     return 0
+
+
+def _without_links(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except FileNotFoundError as error:
+        raise NoSuchSession("the current folder was removed; --all lists the sessions of every folder") from error
 
 
 def _summary(file: Path) -> JsonObject:

@@ -52,6 +52,16 @@ def test_sessions_are_listed_with_how_they_ended_and_what_they_were_about(
     assert len(treadle("sessions", "list", "--all", "-C", str(other)).out.splitlines()) == 2
 
 
+def test_a_current_folder_that_was_removed_is_told(treadle: Treadle, session: Path) -> None:
+    gone = treadle.base / "gone"
+    gone.mkdir()
+    treadle.patch.chdir(gone)
+    gone.rmdir()
+    ran = treadle("sessions", "list")
+    assert (ran.code, "--all" in complaint(ran)) == (1, True)
+    assert session.stem in treadle("sessions", "list", "--all").out
+
+
 def test_a_list_for_scripts_has_the_figures(treadle: Treadle, session: Path) -> None:
     treadle.run("--continue", "-m", "mock/other", steps=[DONE], prompt=("More.",))
     (told,) = [json.loads(line) for line in listed(treadle, "--json")]
