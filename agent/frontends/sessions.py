@@ -40,7 +40,9 @@ def _without_links(folder: Path) -> Path:
     try:
         return folder.resolve()
     except FileNotFoundError as error:
-        raise NoSuchSession("the current folder was removed; --all lists the sessions of every folder") from error
+        raise NoSuchSession(
+            "the current folder was removed; --all lists the sessions of every folder"
+        ) from error
 
 
 def _summary(file: Path) -> JsonObject:
