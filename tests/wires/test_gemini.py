@@ -141,6 +141,17 @@ def test_googles_own_types_take_all_that_hosted_tools_are_sent_as() -> None:
     assert alike(judged(sent)) == alike(sent)
 
 
+def test_an_mcp_server_is_named_in_our_words_too() -> None:
+    told = {"name": "peer", "url": "https://example.org", "token_env": "PEER"}
+    sent = body(asks(HELLO, tools=(Hosted(kind="mcp", config=told),)), FLASH)
+    headers = {"Authorization": "Bearer ${PEER}"}
+    transport = {"url": "https://example.org", "headers": headers}
+    assert sent["tools"] == [{"mcpServers": [{"name": "peer", "streamableHttpTransport": transport}]}]
+    assert alike(judged(sent)) == alike(sent)
+    with pytest.raises(InvalidRequest, match="some of a server's tools"):
+        body(asks(HELLO, tools=(Hosted(kind="mcp", config={**told, "tools": ["echo"]}),)), FLASH)
+
+
 # What comes: judged by the SDK's types ---------------------------------------------------------------------------
 
 

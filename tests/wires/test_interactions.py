@@ -136,6 +136,30 @@ def test_googles_own_types_take_all_that_hosted_tools_are_sent_as() -> None:
     assert known(sent)
 
 
+def test_an_mcp_server_is_named_in_our_words_or_in_the_apis() -> None:
+    told = {
+        "name": "peer",
+        "url": "https://example.org",
+        "token_env": "PEER",
+        "tools": ["echo"],
+        "defer_loading": True,
+    }
+    sent = body(asks(HELLO, tools=(Hosted(kind="mcp", config=told),)), FLASH)
+    assert sent["tools"] == [
+        {
+            "type": "mcp_server",
+            "name": "peer",
+            "url": "https://example.org",
+            "headers": {"Authorization": "Bearer ${PEER}"},
+            "allowed_tools": [{"mode": "auto", "tools": ["echo"]}],
+            "defer_loading": True,
+        }
+    ]
+    assert known(sent)
+    theirs = Hosted(kind="mcp", config={"name": "peer"})
+    assert body(asks(HELLO, tools=(theirs,)), FLASH)["tools"] == [{"type": "mcp_server", "name": "peer"}]
+
+
 @pytest.mark.parametrize(
     "name",
     ["interactions/text", "interactions.flash/thoughts_and_calls", "interactions.flash/hosted"],

@@ -16,6 +16,7 @@ from treadle.agent.providers.rendering import (
     dumps,
     encoded,
     holds_strictly,
+    mcp_server,
     snap_effort,
     sound_name,
 )
@@ -146,19 +147,33 @@ def _tools(tools: Sequence[ToolSpec], knobs: _Knobs) -> list[JsonObject]:
 
 
 def _tool(tool: ToolSpec, knobs: _Knobs) -> JsonObject:
-    match tool:
-        case Function(name=name, description=description, parameters=parameters):
-            pass
-        case Freeform(name=name, description=description, grammar=grammar):
-            parameters = _PLAIN
-            if grammar is not None:
-                knobs.drop(f"grammar.{name}")
-        case Hosted(kind=kind, config=config):
-            if kind not in HOSTED or kind not in knobs.takes("hosted", ()):
-                raise InvalidRequest(f"{knobs.model.vendor} does not run {kind} for {knobs.model.id}")
-            return HOSTED[kind] | {key: value for key, value in config.items() if key not in _OURS}
-    named = {"type": "function", "name": sound_name(name), "description": description}
+    if isinstance(tool, Hosted):
+        return _hosted(tool, knobs)
+    if isinstance(tool, Freeform) and tool.grammar is not None:
+        knobs.drop(f"grammar.{tool.name}")
+    parameters = tool.parameters if isinstance(tool, Function) else _PLAIN
+    named = {"type": "function", "name": sound_name(tool.name), "description": tool.description}
     return {**named, "parameters": parameters}
+
+
+def _hosted(tool: Hosted, knobs: _Knobs) -> JsonObject:
+    if tool.kind not in HOSTED or tool.kind not in knobs.takes("hosted", ()):
+        raise InvalidRequest(f"{knobs.model.vendor} does not run {tool.kind} for {knobs.model.id}")
+    config = _mcp(tool.config) if tool.kind == "mcp" else tool.config
+    return HOSTED[tool.kind] | {key: value for key, value in config.items() if key not in _OURS}
+
+
+def _mcp(config: JsonObject) -> JsonObject:
+    """Return a server as the API names it."""
+    server = mcp_server(config)
+    if server is None:
+        return config
+    named: JsonObject = {"name": server.name, "url": server.url}
+    if server.token:
+        named["headers"] = {"Authorization": f"Bearer {server.token}"}
+    if server.tools:
+        named["allowed_tools"] = [{"mode": "auto", "tools": [*server.tools]}]
+    return {**named, **server.rest}
 
 
 def _output(request: ModelRequest, knobs: _Knobs) -> None:
