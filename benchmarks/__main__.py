@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.decode import section, speeds
 from benchmarks.place import prepared
 from benchmarks.report import in_cells, machine, report
 from benchmarks.rows import ROWS, Row, imports
@@ -24,9 +25,8 @@ def main(runs: int) -> None:
                 sys.stdout.write(f"{in_cells(row)}\n")
                 sys.stdout.flush()
                 rows.append(row)
-        text = report(
-            rows, imports(place), f"medians of {runs} runs. {machine(place)} Load when it began: {load:.1f}."
-        )
+        circumstances = f"medians of {runs} runs. {machine(place)} Load when it began: {load:.1f}."
+        text = report(rows, section(speeds()), imports(place), circumstances)
     RESULTS.write_text(text, encoding="utf-8")
 
 

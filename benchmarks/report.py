@@ -17,7 +17,9 @@ REMARKS = Path(__file__).with_name("remarks.md")
 MOST_MODULES = 15
 
 
-def report(rows: Sequence[Row], imports: Sequence[tuple[str, float]], circumstances: str) -> str:
+def report(
+    rows: Sequence[Row], decoding: Sequence[str], imports: Sequence[tuple[str, float]], circumstances: str
+) -> str:
     """Return the whole of RESULTS.md."""
     lines = [
         "# Results",
@@ -27,6 +29,8 @@ def report(rows: Sequence[Row], imports: Sequence[tuple[str, float]], circumstan
         "| | bare httpx loop | treadle | goal | |",
         "|---|---|---|---|---|",
         *map(in_cells, rows),
+        "",
+        *decoding,
         "",
         "## Imports of a short run",
         "",
