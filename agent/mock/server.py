@@ -24,6 +24,7 @@ from treadle.agent.mock.contract import PATH, Asked, Face
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.gemini import KEY, gemini_faces
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
+from treadle.agent.mock.interactions import Interactions
 from treadle.agent.mock.jsontext import Json, read, write
 from treadle.agent.mock.play import Player
 from treadle.agent.mock.rented import rented_faces
@@ -218,6 +219,7 @@ def _faces() -> tuple[Face, ...]:
         *compatible_faces(),
         *rented_faces(),
         *gemini_faces(),
+        Interactions(),
     )
 
 

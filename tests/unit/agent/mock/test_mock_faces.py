@@ -52,6 +52,7 @@ def typed(name: str) -> JsonObject:
     return {"name": name, "input_schema": SCHEMA}
 
 
+_COUNTS = ("input_tokens", "prompt_tokens", "promptTokenCount", "total_input_tokens")
 GO: Json = [{"role": "user", "content": "go"}]
 CLIENTS = {
     "chat": Client(
@@ -105,6 +106,17 @@ CLIENTS = {
         ends='data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP"',
         stopped=('"finishReason": "SAFETY"', '"finishReason": "MAX_TOKENS"'),
         streams="/v1/models/m:streamGenerateContent",
+    ),
+    "interactions": Client(
+        path="/v1/interactions",
+        ask={"model": "m", "input": "go"},
+        forced={
+            "tools": [{"type": "function", "name": name, "parameters": SCHEMA} for name in "ab"],
+            "generation_config": {"tool_choice": {"allowed_tools": {"mode": "any", "tools": ["b"]}}},
+        },
+        structured={"response_format": [{"type": "text", "mime_type": "application/json", "schema": SCHEMA}]},
+        ends="event: interaction.completed",
+        stopped=('"status": "failed"', '"status": "incomplete"'),
     ),
 }
 each = pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS.keys())
@@ -204,9 +216,11 @@ async def test_a_script_says_what_each_api_bills(play: Play, http: httpx.AsyncCl
     reply = (await http.post(mock.url + client.path, json=client.ask)).json()
     usage = reply.get("usage") or reply["usageMetadata"]
     seen = json.dumps(usage)
-    spoken = 40 if client.streams else 50  # Google counts thoughts beside the rest
+    spoken = (
+        40 if "total" in seen and "reasoning" not in seen else 50
+    )  # Google counts thoughts beside the rest
     assert all(f": {count}" in seen for count in (800, spoken, 10))
-    told = [usage[key] for key in ("input_tokens", "prompt_tokens", "promptTokenCount") if key in usage]
+    told = [usage[key] for key in _COUNTS if key in usage]
     assert told == [200 if "messages" in client.path else 1000]
 
 
