@@ -280,6 +280,9 @@ def debug() -> None:
 )
 @click.option("--output-schema", type=click.Path(path_type=Path), metavar="FILE", help="As in `treadle run`.")
 @click.option("--json-mode", is_flag=True, help="As in `treadle run`.")
+@click.option(
+    "--tools", type=click.Choice(["all", "read", "none"]), default="all", help="As in `treadle run`."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def debug_request(as_json: bool, messages: str | None, **given: Any) -> int:
     r"""Show the exact next request, secrets blotted out. Nothing is sent.
@@ -296,6 +299,8 @@ def debug_request(as_json: bool, messages: str | None, **given: Any) -> int:
         return show(_options(given), as_json=as_json)
     if given["prompt"] is not None or given["resume"] is not None:
         raise click.UsageError("--messages excludes a prompt and --resume")
+    if given["tools"] != "all":
+        raise click.UsageError("--messages names its own tools: leave --tools out")
     return debug_messages(_options(given), messages, as_json=as_json)
 
 

@@ -96,6 +96,14 @@ class _Seen(Exception):
         self.call = call
 
 
+class _Refused(Exception):
+    """The request cannot be made; ends the session that wanted it."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__()
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class _Peek:
     """A model that is never asked: it shows what it would be asked."""
@@ -110,7 +118,11 @@ class _Peek:
         return self.client.encode(request)
 
     def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[ReplyStream]:
-        raise _Seen(self.client, self.client.encode(request))
+        try:
+            call = self.client.encode(request)
+        except ProviderError as error:
+            raise _Refused(error) from error
+        raise _Seen(self.client, call)
 
 
 async def _request(options: RunOptions, as_json: bool) -> int:
@@ -123,6 +135,8 @@ async def _request(options: RunOptions, as_json: bool) -> int:
         except _Seen as seen:
             _show_request(seen, as_json=as_json)
             return EXIT["done"]
+        except _Refused as refused:
+            raise refused.error from None
     raise UsageError("there is nothing to ask: the session has ended or a limit is reached")
 
 

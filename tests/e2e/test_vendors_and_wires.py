@@ -63,3 +63,14 @@ def test_a_plan_that_is_used_up_is_not_waited_for(tmp_path: Path) -> None:
         assert len(server.requests) == 1
     assert ran.code != 0
     assert "resets in 5 hours" in ran.err
+
+
+def test_a_request_that_cannot_be_made_says_why_and_how(tmp_path: Path) -> None:
+    home = new_home(tmp_path, OPENAI_API_KEY="k-1234")
+    show = ("debug", "request", "--json", "-m", "openai/gpt-3.5-turbo-instruct")
+    refused = home.treadle(*show, "Say hello.")
+    assert (refused.code, "--tools none" in refused.complaint) == (1, True)
+    shown = home.treadle(*show, "--tools", "none", "Say hello.")
+    assert (shown.code, shown.lines[0]["url"]) == (0, "https://api.openai.com/v1/completions")
+    both = home.treadle(*show, "--tools", "none", "--messages", "-", stdin=b"[]")
+    assert (both.code, "leave --tools out" in both.complaint) == (1, True)
