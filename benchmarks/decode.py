@@ -257,6 +257,8 @@ def section(found: Iterable[Speed]) -> list[str]:
         head,
         "|---|---|---|---|---|---|---|---|---|",
         *rows,
+        "",
+        "google-genai makes a pydantic model anew for each event of Interactions: that is nearly all of its time.",
     ]
 
 

@@ -32,7 +32,8 @@ CHAT, OPENAI, ROUTER, GLM, MISTRAL = (
 GPT, CLAUDE, GATEWAY, GEMINI, VERTEX = (
     *("responses.gpt_6", "anthropic.opus", "anthropic.host", "gemini.flash", "gemini.vertex"),
 )
-EACH: Final = (OPENAI, GPT, CLAUDE, GEMINI)
+STEPS = "interactions.flash"
+EACH: Final = (OPENAI, GPT, CLAUDE, GEMINI, STEPS)
 """A model of each wire that knows tools."""
 DONE: Final = "[DONE]"
 MOST_ANSWERS: Final = 9
@@ -153,6 +154,18 @@ def completed(*output: Mapping[str, Any], **more: Any) -> JsonObject:
     return {"type": "response.completed", "response": {**body, "output": list(output), **more}}
 
 
+def steps(*told: Sequence[JsonObject], status: str = "completed") -> list[JsonObject]:
+    """A whole stream of Interactions: each step a start and its deltas."""
+    said: list[JsonObject] = []
+    for index, (begun, *deltas) in enumerate(told):
+        said.append({"event_type": "step.start", "index": index, "step": begun})
+        said += [{"event_type": "step.delta", "index": index, "delta": delta} for delta in deltas]
+        said.append({"event_type": "step.stop", "index": index})
+    usage = {"total_input_tokens": 10, "total_output_tokens": 5, "total_tokens": 15}
+    ended: JsonObject = {"id": "i1", "object": "interaction", "model": "m", "status": status, "usage": usage}
+    return [*said, {"event_type": "interaction.completed", "interaction": ended}]
+
+
 SAID: Final[dict[str, list[JsonObject]]] = {
     OPENAI: [chat(content="I was "), chat("stop", content="able.")],
     GPT: [
@@ -161,6 +174,11 @@ SAID: Final[dict[str, list[JsonObject]]] = {
     ],
     CLAUDE: claude(wrote("I was ", "able.")),
     GEMINI: [gemini({"text": "I was "}), gemini({"text": "able."}, stop="STOP")],
+    STEPS: steps([
+        {"type": "model_output"},
+        {"type": "text", "text": "I was "},
+        {"type": "text", "text": "able."},
+    ]),
 }
 """One sentence on each wire; what comes last ends the reply."""
 
@@ -173,6 +191,14 @@ CALLED: Final[dict[str, list[JsonObject]]] = {
     GPT: [item("added", 0, called(arguments="")), item("done", 0, called()), completed(called())],
     CLAUDE: claude(uses('{"path":', '"a"}'), stop="tool_use"),
     GEMINI: [gemini(wants(args={"path": "a"})), gemini(stop="STOP")],
+    STEPS: steps(
+        [
+            {"type": "function_call", "id": "c1", "name": "read", "arguments": {}, "signature": ""},
+            {"type": "arguments_delta", "arguments": '{"path":'},
+            {"type": "arguments_delta", "arguments": '"a"}'},
+        ],
+        status="requires_action",
+    ),
 }
 """One call on each wire."""
 

@@ -21,6 +21,7 @@ from wires.edges import (
     OPENAI,
     ROUTER,
     SAID,
+    STEPS,
     VERTEX,
     at_server,
     back,
@@ -35,6 +36,7 @@ from wires.edges import (
     got,
     heard,
     sent,
+    steps,
     streamed,
     uses,
     wants,
@@ -123,6 +125,12 @@ EMPTY: dict[str, list[list[Any]]] = {
     ],
     GPT: [[completed(called(arguments=""))], [completed(called(arguments="{}"))]],
     CLAUDE: [claude(uses(), stop="tool_use"), claude(uses(""), stop="tool_use")],
+    STEPS: [
+        steps(
+            [{"type": "function_call", "id": "c1", "name": "read", "arguments": {}}], status="requires_action"
+        ),
+        steps([{"type": "function_call", "id": "c1", "name": "read"}], status="requires_action"),
+    ],
     GEMINI: [[gemini(wants(), stop="STOP")], [gemini(wants(args={}), stop="STOP")]],
 }
 
@@ -134,7 +142,9 @@ def test_03_arguments_that_are_empty_missing_or_null_are_an_empty_object(name: s
         (made,) = message.calls
         assert parse_arguments(made) == {}
         body = json.dumps(back(name, message))
-        shown = {GEMINI: '"args": {}', CLAUDE: '"input": {}'}.get(name, '"arguments": "{}"')
+        shown = {GEMINI: '"args": {}', CLAUDE: '"input": {}', STEPS: '"arguments": {}'}.get(
+            name, '"arguments": "{}"'
+        )
         assert shown in body or (name == GEMINI and '"args"' not in body)
 
 
@@ -304,6 +314,7 @@ ERRORS: list[tuple[str, list[Any], type[Exception], int]] = [
     ),
     (GEMINI, [gemini({"text": "I"}), {"error": {"status": "UNAVAILABLE", "message": "m"}}], Busy, 503),
     (GEMINI, [{"error": {"status": "INVALID_ARGUMENT", "message": "m"}}], InvalidRequest, 400),
+    (STEPS, [{"event_type": "error", "error": {"code": "UNAVAILABLE", "message": "m"}}], Busy, 503),
 ]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -12,6 +10,7 @@ from treadle.agent.events import CallDelta, HostedDelta, ReasoningDelta, StreamD
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
+from treadle.agent.providers.events_json import loads, sound
 from treadle.agent.providers.rendering import derived_id, dumps
 from treadle.agent.providers.wires.gemini_interactions.reply import (
     Reply,
@@ -24,7 +23,6 @@ from treadle.agent.providers.wires.gemini_interactions.reply import (
 )
 from treadle.tools.contract import JsonObject
 
-_UNSOUND: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _ENDS: Final = frozenset({
     "completed",
     "requires_action",
@@ -253,7 +251,7 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
     if not isinstance(body.get("steps"), list) and body.get("status") not in _ENDS:
         raise Undecodable("the reply holds no steps")
     decoder = InteractionDecoder(model)
-    for _ in decoder.end("completed", cast("JsonObject", _sound(body))):
+    for _ in decoder.end("completed", cast("JsonObject", sound(body))):
         pass
     return decoder.finish()
 
@@ -279,15 +277,10 @@ def _reason(interaction: JsonObject, steps: Sequence[JsonObject]) -> JsonObject:
     )
 
 
-def _sound(value: Any) -> Any:
-    """Return JSON without halves of characters and without NUL, which can be neither kept nor shown."""
-    return json.loads(dumps(value))
-
-
 def _loaded(data: str) -> JsonObject:
     try:
-        payload = _sound(json.loads(data)) if _UNSOUND.search(data) else json.loads(data)
-    except (ValueError, RecursionError) as error:
+        payload = loads(data)
+    except ValueError as error:
         raise Undecodable(f"an event is not JSON: {data[:200]}") from error
     if not isinstance(payload, dict):
         raise Undecodable(f"an event is not an object: {data[:200]}")
