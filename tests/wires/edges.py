@@ -43,8 +43,8 @@ Event = Mapping[str, Any] | str
 
 def framed(*said: Event) -> bytes:
     """Events as a server sends them: objects as JSON, words as they are."""
-    datas = (each if isinstance(each, str) else json.dumps(each) for each in said)
-    return b"".join(b"data: %b\n\n" % data.encode("utf-8", "surrogatepass") for data in datas)
+    sent = (each if isinstance(each, str) else json.dumps(each) for each in said)
+    return b"".join(b"data: %b\n\n" % data.encode("utf-8", "surrogatepass") for data in sent)
 
 
 def heard(name: str, *said: Event) -> AssistantMessage:

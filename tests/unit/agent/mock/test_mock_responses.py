@@ -67,6 +67,9 @@ ACCEPTED: dict[str, JsonObject] = {
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
         USER,
     ),
+    "what codex sends beside": body(
+        USER, {**THOUGHT, "content": None}, answer(), USER, client_metadata={"session_id": "s"}, store=False
+    ),
     "every knob": body(
         tools=[
             tool(description=None),
