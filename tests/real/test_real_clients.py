@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -81,12 +82,15 @@ def installed(package: str) -> Path:
     shelf.mkdir(mode=0o700, exist_ok=True)
     assert shelf.stat().st_uid == os.getuid(), f"{shelf} is somebody else's"
     folder = shelf / package.rsplit("/", 1)[1]
-    if not folder.exists():
-        half = Path(tempfile.mkdtemp(dir=shelf))
-        npm = ("npm", "install", "--prefix", half, "--ignore-scripts", "--no-audit", "--no-fund", package)
+    if folder.exists():
+        return folder / "node_modules/.bin"
+    with tempfile.TemporaryDirectory(dir=shelf) as half:
+        whole = Path(half, "whole")
+        npm = ("npm", "install", "--prefix", whole, "--ignore-scripts", "--no-audit", "--no-fund", package)
         done = subprocess.run(npm, capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
-        half.rename(folder)
+        with suppress(OSError):  # somebody else was faster
+            whole.rename(folder)
     return folder / "node_modules/.bin"
 
 
