@@ -202,11 +202,13 @@ def run(**given: Any) -> int:
 def mock(script: Path | None, port: int, record: Path | None) -> int:
     r"""Serve a provider on 127.0.0.1 that says what a script tells it to.
 
-    Without a script it answers every request by itself. Ends with Ctrl-C.
+    Without a script it answers every request by itself. Ends with Ctrl-C. Below a vendor's name it is as peculiar as
+    that vendor, at the paths of the vendor's own address.
 
     \b
     treadle mock script.yaml --port 8123 --record requests.jsonl
     TREADLE_MOCK_URL=http://127.0.0.1:8123 treadle run -m mock/any "do it"
+    OPENROUTER_BASE_URL=http://127.0.0.1:8123/openrouter/api/v1 treadle run -m openrouter/any "do it"
     """
     from treadle.agent.frontends.serve_mock import serve_mock
 
