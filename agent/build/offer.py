@@ -15,7 +15,7 @@ from treadle.agent.log import SessionLog
 from treadle.agent.messages import user
 from treadle.agent.permit import Gate
 from treadle.agent.providers.client import Client
-from treadle.agent.providers.contract import AuthFailed, ModelInfo, ModelRequest, Output
+from treadle.agent.providers.contract import AuthFailed, InvalidRequest, ModelInfo, ModelRequest, Output
 from treadle.agent.providers.rendering import stands_for
 from treadle.agent.session import Record
 from treadle.agent.step import Calls
@@ -99,6 +99,8 @@ def hosted_tools(chosen: Mapping[HostedKind, JsonObject | bool]) -> tuple[Hosted
 
 def check_hosted(client: Client, tools: tuple[ToolSpec, ...]) -> None:
     """Find out before anything is sent whether a model's vendor runs what is asked for. Raises `InvalidRequest`."""
+    if any(isinstance(tool, Hosted) and tool.kind == "computer_use" for tool in tools):
+        raise InvalidRequest("hosted.computer_use needs a screen to act on, and there is none here yet.")
     client.encode(ModelRequest(system=(), tools=tools, messages=(user("May I?"),)))
 
 

@@ -54,6 +54,7 @@ OPENROUTER: ByWire = {
         "media": ("image", "document", "audio"),
         "tool_media": True,
         "stream_usage": False,
+        "hosted": {"web_search": {"type": "openrouter:web_search"}},
         "cache_key": "session_id",
         "cache_marker": {"cache_control": {"type": "ephemeral"}},
         "cache_ttls": ("5m", "1h"),
@@ -109,7 +110,10 @@ _SERVED: dict[str, Any] = {
     "service_tiers": ("flex", "standard", "priority"),
     "strict": True,
 }
-GEMINI: ByWire = {"gemini": {**_SERVED, "told_hosted": True}, "gemini_interactions": _SERVED}
+GEMINI: ByWire = {
+    "gemini": {**_SERVED, "told_hosted": True},
+    "gemini_interactions": {**_SERVED, "hosted": (*_SERVED["hosted"], "tool_search")},
+}
 VERTEX: ByWire = {"gemini": {"hosted": ("web_search", "code_interpreter", "computer_use"), "strict": True}}
 CLAUDE_ON_VERTEX: ByWire = {
     "anthropic": {

@@ -100,6 +100,7 @@ VENDORS: Mapping[str, Vendor] = {
             ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
             auth="x-goog-api-key",
             wire="gemini",
+            dialects=dialects.GEMINI,
         ),
         Vendor(
             "openrouter",

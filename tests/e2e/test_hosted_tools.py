@@ -150,7 +150,7 @@ def test_an_mcp_server_of_anthropics_connector_is_named_beside_its_toolset(tmp_p
     ("model", "chosen", "complaint"),
     [
         (CLAUDE, "hosted.image_generation=true", "anthropic runs no image_generation"),
-        (GPT, "hosted.computer_use=true", "openai does not run computer_use"),
+        (GPT, "hosted.computer_use=true", "needs a screen"),
         ("mock/any", SEARCH, "mock does not run web_search"),
         (f"{GPT},mock/any", SEARCH, "mock does not run web_search"),
         (GPT, "hosted.web_serch=true", "hosted.web_serch"),
