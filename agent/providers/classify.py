@@ -219,9 +219,19 @@ def _fault(data: Any) -> _Fault:
     message = str(inner.get("message") or inner.get("detail") or inner.get("msg") or "")
     if extra.get("raw"):
         message = f"{message}: {extra['raw']} ({extra.get('provider_name') or 'upstream'})"
+    details = _objects(inner.get("details"))
+    quotas = [
+        str(each["quotaId"])
+        for detail in details
+        for each in _objects(detail.get("violations"))
+        if "quotaId" in each
+    ]
+    if quotas:
+        message = f"{message} ({', '.join(quotas)})"
     return _Fault(
         message[:_LONGEST],
-        _codes(_object(inner.get("innererror")))
+        tuple(code for detail in details for code in _codes(detail))
+        + _codes(_object(inner.get("innererror")))
         + _codes(_object(inner.get("details")))
         + _codes(extra)
         + _codes(inner),
@@ -239,6 +249,10 @@ def _object(value: Any) -> JsonObject:
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
+def _objects(value: Any) -> list[JsonObject]:
+    return [_object(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []
+
+
 def _page_text(text: str) -> str:
     """Return what a body that is no JSON says: the title of a page, or the text itself."""
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
@@ -249,9 +263,8 @@ def _page_text(text: str) -> str:
 
 def _message_wait(message: str, error: JsonObject) -> float | None:
     """Find what Google puts into `details` and OpenAI into the message."""
-    details = error.get("details")
-    for detail in cast("list[Any]", details) if isinstance(details, list) else []:
-        delay = _object(detail).get("retryDelay")
+    for detail in _objects(error.get("details")):
+        delay = detail.get("retryDelay")
         if isinstance(delay, str):
             return duration(delay)
     found = _TRY_AGAIN.search(message)

@@ -17,15 +17,18 @@ from treadle.agent.mock.anthropic import Anthropic as MessagesFace
 from treadle.agent.mock.chat import Chat as ChatFace
 from treadle.agent.mock.contract import PATH, Face, Reply, Said, Usage
 from treadle.agent.mock.gemini import Gemini as GeminiFace
+from treadle.agent.mock.interactions import Interactions as InteractionsFace
 from treadle.agent.mock.responses import Responses as ResponsesFace
 from treadle.agent.providers.contract import HttpCall, Renderings
 
 CLAUDE, GPT, GLM, GEMINI = "anthropic.opus", "responses.gpt_6", "chat", "gemini.flash"
+INTERACTIONS: Final = "interactions.flash"
 FACES: Final[dict[str, Face]] = {
     CLAUDE: MessagesFace(),
     GPT: ResponsesFace(),
     GLM: ChatFace(),
     GEMINI: GeminiFace("streamGenerateContent"),
+    INTERACTIONS: InteractionsFace(),
 }
 COUNTS: Final = Usage(input=9, cached=0, written=0, written_long=0, output=5, reasoning=2)
 CALLS: Final = (Said(id="", name="read", arguments='{"path": "a.py"}'),) * 2
@@ -43,10 +46,12 @@ TURNS: Final = (
     Turn(CLAUDE, "Look."),
     Turn(GPT, "And you?"),
     Turn(GEMINI, "And you?"),
+    Turn(INTERACTIONS, "And you?"),
     Turn(GLM, "And you?"),
     Turn(CLAUDE, "Again."),
     Turn(GPT, "Again."),
     Turn(GEMINI, "Again."),
+    Turn(INTERACTIONS, "Again."),
 )
 
 

@@ -12,6 +12,7 @@ from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Face
 from treadle.agent.mock.gemini import Gemini
+from treadle.agent.mock.interactions import Interactions
 from treadle.agent.mock.jsontext import Json, JsonObject, read
 from treadle.agent.mock.play import Player
 from treadle.agent.mock.responses import Responses
@@ -114,6 +115,22 @@ GEMINI: JsonObject = {
         "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "LOW"},
     },
 }
+INTERACTIONS: JsonObject = {
+    "model": "m",
+    "input": [
+        {"type": "user_input", "content": [{"type": "text", "text": "u"}]},
+        {"type": "function_call", "id": "c", "name": "a", "arguments": {}},
+        {"type": "function_result", "call_id": "c", "name": "a", "result": [{"type": "text", "text": "r"}]},
+        {"type": "model_output", "content": [{"type": "text", "text": "t"}]},
+        {"type": "user_input", "content": [{"type": "image", "data": "AA==", "mime_type": "image/png"}]},
+    ],
+    "tools": [{"type": "function", "name": "a", "parameters": SCHEMA}],
+    "generation_config": {
+        "tool_choice": {"allowed_tools": {"mode": "any", "tools": ["a"]}},
+        "thinking_summaries": "auto",
+    },
+    "response_format": [{"type": "text", "mime_type": "application/json", "schema": SCHEMA}],
+}
 
 
 def variations(value: Json) -> Iterator[Json]:
@@ -131,8 +148,14 @@ def variations(value: Json) -> Iterator[Json]:
 
 @pytest.mark.parametrize(
     ("face", "whole"),
-    [(Chat(), CHAT), (Responses(), RESPONSES), (Anthropic(), ANTHROPIC), (Gemini(), GEMINI)],
-    ids=["chat", "responses", "anthropic", "gemini"],
+    [
+        (Chat(), CHAT),
+        (Responses(), RESPONSES),
+        (Anthropic(), ANTHROPIC),
+        (Gemini(), GEMINI),
+        (Interactions(), INTERACTIONS),
+    ],
+    ids=["chat", "responses", "anthropic", "gemini", "interactions"],
 )
 def test_junk_anywhere_in_a_request_is_refused_or_answered(face: Face, whole: JsonObject) -> None:
     player, ledger = Player(None), Ledger()
