@@ -172,7 +172,8 @@ class SessionLog:
             self._file = None
 
     def _open(self, path: Path) -> None:
-        _make_private(path.parent)
+        for folder in (*reversed(path.parent.parents), path.parent):
+            folder.mkdir(exist_ok=True, mode=0o700)  # one by one: `parents` would open the upper ones to all
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,13 +245,6 @@ class SessionLog:
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _make_private(folder: Path) -> None:
-    """Make a folder and what is missing above it for the user alone; `mkdir` would open the upper ones to all."""
-    for path in (*reversed(folder.parents), folder):
-        if not path.exists():
-            path.mkdir(exist_ok=True, mode=0o700)
 
 
 def sync_folder(path: Path) -> None:

@@ -241,9 +241,7 @@ class Calls:
 
     async def _run(self, call: ToolCall, ready: _Ready, grant: tuple[str, ...]) -> ToolResult:
         """Run one call. Whatever the model can learn from becomes a result, not an exception."""
-        sandbox = self._sandbox
-        if grant:
-            sandbox = replace(sandbox, files=sandbox.files.granting(grant))
+        sandbox = replace(self._sandbox, files=self._sandbox.files.granting(grant))
         context = ToolContext(call.id, sandbox, partial(self._progress, call.id))
         try:
             outcome = await ready.tool.run(ready.arguments, context)
