@@ -251,3 +251,12 @@ async def test_a_place_from_config_alone_is_asked_with_its_own_key() -> None:
             assert (await told(client, asked(user("Hi.")))).text == "Said elsewhere."
             await client.aclose()
     assert mock.requests[0].headers["x-api-key"] == "key-1234"
+
+
+def test_xai_is_told_the_session_in_a_header_so_that_its_cache_is_met() -> None:
+    vendor = VENDORS["xai"]
+    client = model(vendor, vendor.env)
+    _, headers, body = client.preview(client.encode(EVERYTHING))
+    assert headers["x-grok-conv-id"] == "s-1"
+    assert b"s-1" not in body
+    assert "x-grok-conv-id" not in client.preview(client.encode(asked(user("Hi."))))[1]
