@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import PATH, Asked, Offered, Reply, Usage
+from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_parts
 from treadle.agent.mock.gemini_rules import check, declared, held, signature
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
 from treadle.agent.mock.pieces import pieces
@@ -71,6 +72,7 @@ class Gemini:
             tools=tools,
             wants_call=bool(tools) and calling.get("mode") != "NONE" and not _has_called(contents),
             forced=allowed[0] if allowed and calling.get("mode") == "ANY" else None,
+            hosted=hosted_kinds(request),
             schema=config.get("responseJsonSchema", config.get("responseSchema", {} if asks_json else None)),
         )
 
@@ -168,6 +170,8 @@ def _said(asked: Asked, reply: Reply) -> Iterator[JsonObject]:
     config = members(asked.body.get("generationConfig"))
     if reply.reasoning and members(config.get("thinkingConfig")).get("includeThoughts") is True:
         yield {"text": reply.reasoning, "thought": True}
+    for position, ran in enumerate(reply.hosted):
+        yield from ran_parts(ran, f"ran_{reply.id}_{position}")
     if reply.text:
         yield {"text": reply.text}
     for position, call in enumerate(reply.calls):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.contract import Asked, Offered, Reply, Usage
 from treadle.agent.mock.gemini import Gemini
+from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_steps
 from treadle.agent.mock.interactions_rules import check, signature, steps
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
 from treadle.agent.mock.pieces import pieces
@@ -51,6 +52,7 @@ class Interactions(Gemini):
             tools=tools,
             wants_call=bool(tools) and choice != "none" and not _has_called(given),
             forced=names[0] if names and allowed.get("mode") == "any" else None,
+            hosted=hosted_kinds(request),
             schema=form.get("schema", {}) if form is not None else None,
         )
 
@@ -125,6 +127,8 @@ def _said(asked: Asked, reply: Reply) -> Iterator[JsonObject]:
         summary: list[Json] = [{"type": "text", "text": reply.reasoning}] if shown else []
         thought: JsonObject = {"type": "thought", **({"summary": summary} if shown else {})}
         yield {**thought, "signature": signature(asked.model, thought)}
+    for position, ran in enumerate(reply.hosted):
+        yield from ran_steps(ran, f"ran_{reply.id}_{position}")
     if reply.text:
         yield {"type": "model_output", "content": [{"type": "text", "text": reply.text}]}
     for call in reply.calls:
@@ -157,11 +161,13 @@ def _parts(step: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
         case "model_output":
             text = words(members(elements(step["content"])[0])["text"])
             return {"type": "model_output"}, [{"type": "text", "text": piece} for piece in pieces(text)]
-        case _:
+        case "function_call":
             written = write(step["arguments"]).decode()
             return {**step, "arguments": {}}, [
                 {"type": "arguments_delta", "arguments": piece} for piece in pieces(written)
             ]
+        case _:
+            return step, []
 
 
 def _usage(usage: Usage) -> JsonObject:

@@ -371,3 +371,36 @@ async def test_a_key_or_a_token_is_required_and_models_are_listed(play: Play) ->
     assert (refused.status_code, refused.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
     assert token.json()["modelVersion"] == "gemini-x"
     assert listed.json()["models"][0]["name"] == "models/gemini-x"
+
+
+@pytest.mark.anyio
+async def test_googles_client_reads_what_the_provider_ran(play: Play) -> None:
+    script = """
+steps:
+- text: Done.
+  hosted:
+  - {kind: code_interpreter, input: {code: 1/0}, output: ZeroDivisionError, error: true}
+  - {kind: web_search, input: {queries: [tides]}}
+  - {kind: mcp, input: {}, error: true}
+"""
+    config = types.GenerateContentConfig(
+        tools=[
+            types.Tool(code_execution=types.ToolCodeExecution(), google_search=types.GoogleSearch()),
+            types.Tool(mcp_servers=[types.McpServer(name="peer")]),
+        ]
+    )
+    async with client(await play(script)) as models:
+        reply = await models.generate_content(model=MODEL, contents="hi", config=config)
+    code, outcome, search, found, called, failed, text = reply.parts or []
+    assert code.executable_code is not None
+    assert code.executable_code.code == "1/0"
+    assert outcome.code_execution_result is not None
+    assert outcome.code_execution_result.outcome == types.Outcome.OUTCOME_FAILED
+    assert search.tool_call is not None
+    assert search.tool_call.args == {"queries": ["tides"]}
+    assert found.tool_response is not None
+    assert found.tool_response.response == {"output": "mock"}
+    assert called.tool_call is not None
+    assert failed.tool_response is not None
+    assert failed.tool_response.response == {"error": "mock"}
+    assert text.text == "Done."

@@ -185,3 +185,31 @@ async def test_googles_client_reads_a_streamed_reply(play: Play) -> None:
     assert "".join(filter(None, written)) == '{"path":"a.py"}{"path":"b.py"}'
     assert any(isinstance(delta, interactions.ThoughtSignatureDelta) for delta in deltas)
     assert events[-1].interaction.status == "requires_action"
+
+
+@pytest.mark.anyio
+async def test_googles_client_reads_what_the_provider_ran(play: Play) -> None:
+    script = """
+steps:
+- text: Done.
+  hosted:
+  - {kind: web_search, input: {queries: [tides]}, output: noon}
+  - {kind: code_interpreter, input: {code: 1/0}, error: true}
+  - {kind: mcp, input: {x: 1}}
+  - {kind: file_search, input: {}}
+"""
+    kinds = ("google_search", "code_execution", "mcp_server", "file_search")
+    tools: list[Any] = [{"type": kind} for kind in kinds]
+    async with client(await play(script)) as api:
+        whole = await api.create(model="m", input=[USER], tools=tools)
+        stream = await api.create(model="m", input=[USER], tools=tools, stream=True)
+        events = [event async for event in stream]
+    told = [step.type for step in whole.steps]
+    assert told == [event.step.type for event in events if isinstance(event, interactions.StepStart)]
+    assert told[:4] == [
+        "google_search_call",
+        "google_search_result",
+        "code_execution_call",
+        "code_execution_result",
+    ]
+    assert whole.steps[3].is_error is True
