@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -108,9 +109,15 @@ class Client:
         await self._transport.aclose()
 
     def _granted(self, call: HttpCall) -> HttpCall:
+        """Put each grant where it first stands as a field: before the messages, in which it is a text like any other."""
         body = call.body
         for mark, secret in self._grants.items():
-            body = body.replace(mark.encode(), json.dumps(secret)[1:-1].encode())
+            place = re.search(
+                rb'"authorization(?:_token)?":"(?:Bearer )?(%s)"' % re.escape(mark.encode()), body, re.IGNORECASE
+            )
+            if place:
+                told = json.dumps(secret)[1:-1].encode()
+                body = body[: place.start(1)] + told + body[place.end(1) :]
         return call if body == call.body else replace(call, body=body)
 
     async def _refusal(self, reply: Reply) -> ProviderError:

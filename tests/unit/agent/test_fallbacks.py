@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from fakes import INFO, Cut, Says, ScriptedModel, memory_sandbox, reading, says
+from treadle.agent.desk import Desk, Save, save_nothing
 from treadle.agent.events import Entry, Event, MessageAdded, ModelChanged, Noted, Prefix, SessionOpened
 from treadle.agent.log import SessionLog
-from treadle.agent.loop import Desk
-from treadle.agent.messages import user
+from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.providers.contract import (
     Busy,
     ContextOverflow,
@@ -23,6 +23,7 @@ from treadle.agent.providers.contract import (
 from treadle.agent.providers.retry import Retries
 from treadle.agent.session import Record, Session
 from treadle.agent.step import Calls
+from treadle.tools.contract import Artifact
 from treadle.tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.anyio
@@ -30,15 +31,14 @@ pytestmark = pytest.mark.anyio
 PREFIX = Prefix(system=("You work.",), tools=())
 
 
-def session(first: ScriptedModel, **others: ScriptedModel) -> Session:
+def session(first: ScriptedModel, save: Save = save_nothing, **others: ScriptedModel) -> Session:
     record = Record(SessionLog(None))
     toolbox = Toolbox()
     toolbox.plug("builtin", [reading()])
     calls = Calls(toolbox, memory_sandbox(), Says(), record.keep, record.show)
     retries = Retries(attempts=2, base=0.0)
-    desk = Desk(
-        "s1", first, calls, retries=retries, fallbacks={f"v/{name}": each for name, each in others.items()}
-    )
+    fallbacks = {f"v/{name}": each for name, each in others.items()}
+    desk = Desk("s1", first, calls, retries=retries, fallbacks=fallbacks, save=save)
     record.log.append(SessionOpened(session="s1", workspace="/w", model="v/a", prefix=PREFIX))
     return Session("s1", desk, record)
 
@@ -108,3 +108,30 @@ async def test_what_came_of_a_reply_that_failed_is_kept_but_the_next_model_does_
     kept = [entry.body for entry in work.record.log.branch() if isinstance(entry.body, MessageAdded)]
     assert [getattr(body.message, "state", "") for body in kept] == ["", "failed", "failed", "complete"]
     assert second.requests[0].messages == (user("Go."),)
+
+
+async def test_the_files_of_a_reply_are_kept_with_it_and_what_is_lost_is_said() -> None:
+    async def save(message: AssistantMessage) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
+        if message.text == "Full.":
+            raise OSError(28, "No space left on device")
+        return (Artifact(path="/s/image.png", mime="image/png"),), ("one was too big",)
+
+    work = session(ScriptedModel(says("Here."), says("Full.")), save=save)
+    seen: list[Event] = []
+
+    async def watch(event: Event) -> None:
+        seen.append(event)
+
+    with work.record.watch(watch):
+        outcomes = [(await work.prompt(user("Draw."))).outcome for _ in range(2)]
+    replies = [
+        event.body.artifacts
+        for event in seen
+        if isinstance(event, Entry)
+        and isinstance(event.body, MessageAdded)
+        and isinstance(event.body.message, AssistantMessage)
+    ]
+    assert outcomes == ["done", "done"]
+    assert replies == [(Artifact(path="/s/image.png", mime="image/png"),), ()]
+    assert Noted(text="one was too big") in seen
+    assert any(isinstance(event, Noted) and "No space left" in event.text for event in seen)

@@ -2,14 +2,53 @@ from __future__ import annotations
 
 import os
 import stat
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import pytest
 
-from treadle.agent.sessions import NoSuchSession, SpillFolder, find, folder_of, new_id, newest
+from treadle.agent.messages import AssistantMessage, MediaPart, Origin, TextPart
+from treadle.agent.sessions import MadeFiles, NoSuchSession, SpillFolder, find, folder_of, new_id, newest
+from treadle.tools.contract import Artifact, Inline, Media, Url
 
 NOW = datetime(2026, 11, 24, 10, 15, 0, tzinfo=UTC)
+
+
+def made(*data: bytes, mime: str = "image/png") -> AssistantMessage:
+    """Return a reply with pictures."""
+    pictures = [
+        MediaPart(media=Media(kind="image", mime=mime, source=Inline(data=b64encode(each).decode())))
+        for each in data
+    ]
+    elsewhere = MediaPart(media=Media(kind="image", mime=mime, source=Url(url="https://example.org/a")))
+    return AssistantMessage(
+        parts=(TextPart(text="Here."), elsewhere, *pictures),
+        origin=Origin(wire="w", vendor="v", model="m"),
+        stop="end",
+    )
+
+
+def test_what_a_model_made_is_saved_once_for_its_owner_alone(tmp_path: Path) -> None:
+    files = MadeFiles(tmp_path / "s")
+    artifacts, notes = anyio.run(files.save, made(b"one", b"two", b"one", mime="image/svg+xml"))
+    assert notes == ()
+    assert len({artifact.path for artifact in artifacts}) == 2
+    assert artifacts[0] == artifacts[2] == Artifact(path=artifacts[0].path, mime="image/svg+xml")
+    path = Path(artifacts[0].path)
+    assert (path.suffix, path.parent, path.read_bytes()) == (".svg", tmp_path / "s", b"one")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert anyio.run(files.save, made()) == ((), ())
+
+
+def test_what_is_too_much_or_has_no_place_is_told(tmp_path: Path) -> None:
+    artifacts, (note,) = anyio.run(MadeFiles(tmp_path).save, made(b"1", bytes(MadeFiles.MOST_BYTES + 1)))
+    assert (len(artifacts), "1 of 2 files" in note) == (1, True)
+    artifacts, (note,) = anyio.run(MadeFiles(tmp_path).save, made(*[b"%d" % n for n in range(99)]))
+    assert (len(artifacts), "67 of 99 files" in note) == (32, True)
+    artifacts, (note,) = anyio.run(MadeFiles(None).save, made(b"1"))
+    assert (artifacts, "ephemeral" in note) == ((), True)
 
 
 def keep(sessions: Path, workspace: Path, *ids: str) -> list[Path]:

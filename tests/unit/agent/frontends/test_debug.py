@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from unit.agent.headless import Object, Ran, Treadle
@@ -106,6 +107,18 @@ def test_a_neutral_conversation_is_shown_as_the_call_that_it_becomes(treadle: Tr
     assert (body["temperature"], body["response_format"]) == (0, {"type": "json_object"})
     assert ran.result["url"] == f"{treadle.mock.url}/v1/chat/completions"
     assert (treadle.sessions, len(treadle.mock.requests)) == ([], 0)
+
+
+def test_the_conversation_of_the_manual_is_one_that_every_wire_takes(treadle: Treadle) -> None:
+    manual = (Path(__file__).parents[4] / "docs/debug.md").read_text(encoding="utf-8")
+    example = manual.partition("```json\n")[2].partition("```")[0]
+    treadle.patch.setenv("ANTHROPIC_API_KEY", "key")
+    treadle.patch.setenv("GEMINI_API_KEY", "key")
+    treadle.patch.setenv("OPENAI_API_KEY", "key")
+    treadle.script()
+    for model in ("mock/m", "openai/gpt-6-sol", "anthropic/claude-opus-5-5", "gemini/gemini-3.6-flash"):
+        ran = messages(treadle, example, "--json", "-m", model)
+        assert (ran.code, "a.py" in json.dumps(ran.result["body"])) == (0, True)
 
 
 def test_messages_alone_are_a_conversation_and_may_come_on_standard_input(treadle: Treadle) -> None:

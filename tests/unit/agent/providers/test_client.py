@@ -28,8 +28,10 @@ from treadle.agent.providers.contract import (
     Undecodable,
     Unreachable,
 )
+from treadle.agent.providers.rendering import stands_for
 from treadle.agent.providers.transport import Address, Timeouts, Transport
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
+from treadle.tools.contract import Hosted
 
 pytestmark = pytest.mark.anyio
 ASKED = ModelRequest(system=("Be brief.",), tools=(), messages=(user("Hi"),))
@@ -291,6 +293,30 @@ async def test_a_key_that_a_server_repeats_is_not_shown() -> None:
     heard = await heard_from(whole(401, body.encode()))
     assert KEY not in str(heard.error)
     assert "[redacted]" in str(heard.error)
+
+
+async def test_what_stands_for_a_token_is_one_only_in_its_own_field_and_is_never_shown() -> None:
+    mark = stands_for("DOCS_TOKEN")
+    search = {"type": "mcp", "authorization": f"Bearer {mark}"}
+    info = ModelInfo(
+        id="m-1", wire="openai_chat", vendor="own", endpoint="e", dialect={"hosted": {"mcp": search}}
+    )
+    said = user(f'echo "authorization":"{mark}" {mark}')
+    asked = ModelRequest(system=(mark,), tools=(Hosted(kind="mcp"),), messages=(said,))
+    with anyio.fail_after(5):
+        async with serving([HEAD, chunk(SAID + STOP + DONE), END]) as server:
+            transport = Transport(Address(server.url, {}), Timeouts())
+            client = Client(OpenAIChat(), info, transport, grants={mark: 'token-"9"'})
+            async with client.stream(asked) as stream:
+                await _listen(stream, Heard())
+            await client.aclose()
+    sent = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
+    assert sent["tools"] == [{"type": "mcp", "authorization": 'Bearer token-"9"'}]
+    assert [message["content"] for message in sent["messages"]] == [
+        mark,
+        f'echo "authorization":"{mark}" {mark}',
+    ]
+    assert b"token-" not in client.preview(client.encode(asked))[2]
 
 
 async def test_the_message_is_not_there_before_the_end() -> None:
