@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from treadle.agent import __version__
@@ -12,6 +13,9 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         sys.stdout.write(f"treadle {__version__}\n")
         return
+    gc.set_threshold(
+        100_000, 50, 50
+    )  # nearly all that is made while loading stays; looking through it costs a tenth
     try:
         from treadle.agent.frontends.cli import main as run
 
