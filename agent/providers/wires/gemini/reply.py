@@ -227,7 +227,7 @@ def _grounds(candidate: JsonObject, *, told: bool) -> Iterator[Part]:
         yield HostedCallPart(id=derived_id(arguments), kind="web_search", arguments=arguments)
     quotes: dict[int, str] = {}
     for support in json_objects(grounds.get("groundingSupports")):
-        for index in support.get("groundingChunkIndices") or ():
+        for index in _numbers(support.get("groundingChunkIndices")):
             quotes.setdefault(index, string(json_object(support.get("segment")).get("text")))
     for index, chunk in enumerate(json_objects(grounds.get("groundingChunks"))):
         source = next((json_object(value) for value in chunk.values()), JsonObject())
@@ -239,6 +239,14 @@ def _grounds(candidate: JsonObject, *, told: bool) -> Iterator[Part]:
     pages = json_object(candidate.get("urlContextMetadata")).get("urlMetadata")
     for page in json_objects(pages):
         yield CitationPart(url=string(page.get("retrievedUrl")))
+
+
+def _numbers(value: Any) -> list[int]:
+    return (
+        [item for item in cast("list[Any]", value) if isinstance(item, int)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def _stop(reason: str, parts: Sequence[Part]) -> StopReason:

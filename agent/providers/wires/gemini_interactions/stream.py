@@ -156,7 +156,7 @@ class InteractionDecoder:
     def end(self, kind: str, interaction: JsonObject) -> Iterator[StreamDelta]:
         """Take the reply as ended. What was not told in events is taken from the interaction itself."""
         self.begin({"status": kind, **interaction})
-        status = self._interaction["status"]
+        status = string(self._interaction.get("status"))
         if status not in _ENDS:
             return
         if status in {"failed", "cancelled"}:
@@ -248,7 +248,7 @@ def read_whole(body: JsonObject, model: ModelInfo) -> AssistantMessage:
     """
     if body.get("error"):
         raise failure_in_stream(body)
-    if not isinstance(body.get("steps"), list) and body.get("status") not in _ENDS:
+    if not isinstance(body.get("steps"), list) and string(body.get("status")) not in _ENDS:
         raise Undecodable("the reply holds no steps")
     decoder = InteractionDecoder(model)
     for _ in decoder.end("completed", cast("JsonObject", sound(body))):
