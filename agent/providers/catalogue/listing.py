@@ -33,6 +33,8 @@ _MEDIA: Final[Mapping[WireName, tuple[str, ...]]] = {
 """What a wire sends where no row says otherwise."""
 _EFFORTS: Final[Mapping[WireName, tuple[str, ...]]] = {
     "anthropic": ("low", "medium", "high", "xhigh", "max"),
+    "gemini": ("low", "high"),
+    "gemini_interactions": ("low", "high"),
 }
 """What a wire takes as effort where no row says otherwise."""
 

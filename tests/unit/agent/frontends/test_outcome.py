@@ -134,7 +134,7 @@ def test_refusals_artifacts_and_logprobs_are_collected() -> None:
         {"tool": "edit", "access": "edit(write: /w/a)", "by": "headless", "reason": "no"}
     ]
     assert told["artifacts"] == [{"path": "a.png", "mime": "image/png"}]
-    assert told["logprobs"] == [{"token": "a", "logprob": -0.5, "top": (("b", -1.0),)}]
+    assert told["logprobs"] == [{"token": "a", "logprob": -0.5, "top": [["b", -1.0]]}]
 
 
 def test_what_is_only_shown_leaves_no_trace() -> None:
