@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import process_time
@@ -24,6 +24,7 @@ from treadle.agent.mock.completions import Completions as CompletionsFace
 from treadle.agent.mock.contract import PATH, Face, Reply, Said, Usage
 from treadle.agent.mock.gemini import VERBS
 from treadle.agent.mock.gemini import Gemini as GeminiFace
+from treadle.agent.mock.interactions import Interactions as InteractionsFace
 from treadle.agent.mock.responses import Responses as ResponsesFace
 from treadle.agent.providers.contract import ModelInfo, ModelRequest, Output, Renderings, Wire
 from treadle.agent.providers.sse import SseParser
@@ -33,7 +34,7 @@ from treadle.agent.providers.wires.gemini_interactions import GeminiInteractions
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
 from treadle.agent.providers.wires.openai_completions import OpenAICompletions
 from treadle.agent.providers.wires.openai_responses import OpenAIResponses
-from treadle.tools.contract import Function, JsonObject
+from treadle.tools.contract import Function
 
 WORDS: Final = 4000
 READ: Final = 8192
@@ -60,8 +61,7 @@ class Subject:
     wire: Wire
     official: str
     read: Read
-    face: Face | None
-    """None where the mock has none: the stream is made here."""
+    face: Face
     headers: Mapping[str, str]
 
 
@@ -126,7 +126,14 @@ SUBJECTS: Final = (
     Subject("legacy Completions", OpenAICompletions(), "openai", _completions, CompletionsFace(), VERSION),
     Subject("Anthropic Messages", Anthropic(), "anthropic", _messages, MessagesFace(), VERSION),
     Subject("Gemini generateContent", Gemini(), "google-genai", _gemini, GeminiFace(VERBS[1]), VERSION),
-    Subject("Gemini Interactions", GeminiInteractions(), "google-genai", _interactions, None, VERSION),
+    Subject(
+        "Gemini Interactions",
+        GeminiInteractions(),
+        "google-genai",
+        _interactions,
+        InteractionsFace(),
+        VERSION,
+    ),
 )
 
 
@@ -148,46 +155,11 @@ def reply() -> Reply:
 
 def stream(subject: Subject) -> bytes:
     """What the provider sends."""
-    if subject.face is None:
-        return b"".join(_steps(reply()))
     request = ASKED if subject.wire.name != "openai_completions" else ModelRequest((), (), ASKED.messages)
     model = ModelInfo("m", subject.wire.name, "v", "e")
     call = subject.wire.encode(request, model, Renderings(), stream=True)
     asked = subject.face.read(json.loads(call.body), {**call.headers, **subject.headers})
     return b"".join(subject.face.events(asked, reply()))
-
-
-def _steps(whole: Reply) -> Iterator[bytes]:
-    """The events of an interaction."""
-    begun = {"id": "i1", "object": "interaction", "model": "m", "status": "in_progress"}
-    yield _event("interaction.created", interaction=begun)
-    thought = [
-        {"type": "thought_summary", "content": {"type": "text", "text": t}} for t in _pieces(whole.reasoning)
-    ]
-    yield from _step(0, {"type": "thought"}, [*thought, {"type": "thought_signature", "signature": "c2ln"}])
-    yield from _step(1, {"type": "model_output"}, [{"type": "text", "text": t} for t in _pieces(whole.text)])
-    for index, call in enumerate(whole.calls, 2):
-        step: JsonObject = {"type": "function_call", "id": call.id, "name": call.name, "arguments": {}}
-        pieces = [{"type": "arguments_delta", "arguments": piece} for piece in _pieces(call.arguments)]
-        yield from _step(index, step, pieces)
-    usage = {"total_input_tokens": 9, "total_output_tokens": WORDS, "total_tokens": WORDS + 9}
-    yield _event("interaction.completed", interaction={**begun, "status": "requires_action", "usage": usage})
-
-
-def _step(index: int, step: Mapping[str, Any], deltas: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
-    yield _event("step.start", index=index, step=step)
-    for delta in deltas:
-        yield _event("step.delta", index=index, delta=delta)
-    yield _event("step.stop", index=index)
-
-
-def _event(kind: str, **body: Any) -> bytes:
-    data = json.dumps({"event_type": kind, "event_id": "e1", **body}, ensure_ascii=False)
-    return f"event: {kind}\ndata: {data}\n\n".encode()
-
-
-def _pieces(text: str) -> list[str]:
-    return [text[at : at + 5] for at in range(0, len(text), 5)]
 
 
 def ours(wire: Wire, body: bytes) -> int:
