@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -230,9 +231,10 @@ class SessionLog:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fdatasync(self._file)
         except OSError as error:
+            with suppress(OSError):  # what is there of it must not stand before it is written again
+                os.ftruncate(self._file, self._good)
             if error.errno not in _FULL:
                 raise
-            os.ftruncate(self._file, self._good)
             if not self._full:
                 self.notices.append(
                     "the disk is full: the session goes on in memory and is saved when there is room"

@@ -19,7 +19,7 @@ from treadle.agent.build.offer import (
     wanted_of,
 )
 from treadle.agent.build.opening import Answer, Opened, Opening, WorkspaceError, workspace
-from treadle.agent.build.start import beginning, facts, go_on, hosted_of, model_chain, settings_of
+from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
 from treadle.agent.desk import Desk
 from treadle.agent.limits import Limits
@@ -61,6 +61,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
     path = opening.resume or folder_of(opening.folders.sessions, root) / f"{session_id}.jsonl"
     with spill_folder(path, ephemeral=opening.ephemeral) as spill, _log(opening, path) as log:
         new = log.head is None
+        told = new or has_moved(log, session_id, root)
         async with AsyncExitStack() as connections:
             chain: dict[str, Client] = {}
             hosted = hosted_of(opening, log)
@@ -96,7 +97,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 Session(session_id, desk, record),
                 info,
                 sandbox.processes.level,
-                facts(opening, root, sandbox.processes.level) if new else (),
+                facts(opening, root, sandbox.processes.level) if told else (),
                 (*(line for client in chain.values() for line in remarks(client.info)), *changes),
             )
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from treadle.agent.build.model import price_of_reading
 from treadle.agent.build.offer import hosted_tools
-from treadle.agent.build.opening import Opening, workspace
+from treadle.agent.build.opening import Opening, WorkspaceError, workspace
 from treadle.agent.config import ConfigError
 from treadle.agent.events import MessageAdded, ModelChanged, Prefix, SessionOpened, Settings, SettingsChanged
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, notice
 from treadle.agent.providers.contract import ModelInfo
+from treadle.agent.sessions import opened
 from treadle.agent.workspace.head import head_commit, repository
 from treadle.prompts import load
 from treadle.sandbox.contract import Level
@@ -130,3 +131,16 @@ def _prefix(opening: Opening, prefix: Prefix) -> Prefix:
         return prefix
     own = tuple(tool for tool in prefix.tools if not isinstance(tool, Hosted))
     return Prefix(system=prefix.system, tools=(*own, *hosted_tools(opening.config.hosted)))
+
+
+def has_moved(log: SessionLog, session_id: str, root: Path) -> bool:
+    """Say whether a session that goes on has lost its workspace and goes on in another.
+
+    Raises `WorkspaceError` while its own is still there: what it knows is about that one.
+    """
+    own = Path(opened(log.branch()).workspace)
+    if own == root:
+        return False
+    if own.is_dir():
+        raise WorkspaceError(f"session {session_id} works on {own}; go on with it there, with -C {own}")
+    return True

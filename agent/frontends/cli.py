@@ -70,6 +70,12 @@ def code_of(arguments: list[str]) -> int:
     except click.Abort:
         _interrupted(arguments)
         return 130
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        from treadle.agent.config import environment, folders
+        from treadle.agent.frontends.faults import told_fault
+
+        click.echo(f"treadle: {told_fault(error, folders(environment()).state)}", err=True)
+        return 2
 
 
 def _interrupted(arguments: list[str]) -> None:
@@ -172,7 +178,7 @@ cli.add_command(sessions)
 )
 @click.option("--ephemeral", is_flag=True, help="Keep no session on disk.")
 def run(**given: Any) -> int:
-    r"""Do one task without asking anything.
+    r"""Do one task; what rules leave open is asked at a terminal, and refused where there is none.
 
     The prompt is the argument, or standard input when there is none; with both, the input is added to it. The
     final message goes to standard output, progress to standard error.

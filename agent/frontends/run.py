@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -19,6 +17,7 @@ from treadle.agent.config import ConfigError, Folders, assigned, environment, fo
 from treadle.agent.events import Event, MessageAdded, TurnEnded
 from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.eventloop import run
+from treadle.agent.frontends.faults import told_fault
 from treadle.agent.frontends.folder import FolderOutput
 from treadle.agent.frontends.interrupts import Interrupts
 from treadle.agent.frontends.outcome import Result
@@ -131,7 +130,7 @@ def _run_task(options: RunOptions, interrupts: Interrupts) -> int:
     except KeyboardInterrupt:
         result.end("cancelled", exit_code=interrupts.code)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours must not hide the outcome
-        result.end("failed", _fault(error, folders(env)))
+        result.end("failed", told_fault(error, folders(env).state))
     interrupts.phase = "ending"
     result.duration_ms = round((monotonic() - began) * 1000)
     return _tell(output, options, result)
@@ -173,19 +172,6 @@ def _os_error(error: OSError, places: Folders) -> str:
     ours = file.is_relative_to(places.state) or places.state.is_relative_to(file)
     hint = "; set XDG_STATE_HOME to a folder that can be written, or keep no session with --ephemeral"
     return f"{where}{error.strerror or error}" + (hint if ours else "")
-
-
-def _fault(error: Exception, where: Folders) -> str:
-    """Keep the traceback for a bug report and return one line for the user."""
-    text = f"internal error: {type(error).__name__}: {error}".splitlines()[0]
-    try:
-        where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = where.state / f"fault-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
-        file.touch(mode=0o600)
-        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
-    except OSError:
-        return text
-    return f"{text}; details are in {file}"
 
 
 def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> tuple[Opening, str | None]:

@@ -19,8 +19,11 @@ def serve_mock(script: Path | None, port: int, record: Path | None) -> int:
         anyio.run(partial(_serve, script, port, record))
     except ExceptionGroup as failures:
         match first_of(failures):
-            case ScriptError() | OSError() as error:
+            case ScriptError() as error:
                 complain(f"treadle: {error}")
+                return 1
+            case OSError() as error:
+                complain(f"treadle: cannot serve on port {port}: {error.strerror or error}")
                 return 1
             case OutputClosed():
                 return 2

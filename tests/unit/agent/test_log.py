@@ -200,3 +200,22 @@ def test_what_opened_a_session_is_its_first_entry(tmp_path: Path) -> None:
     assert opened(load(tmp_path / "s.jsonl").entries) == OPENED
     with pytest.raises(LogDamaged):
         opened(())
+
+
+def test_what_a_failing_disk_took_in_half_is_not_there_twice_when_it_works_again(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl"
+    log = SessionLog(path, at)
+    log.append(OPENED)
+    (number,) = [
+        int(link.name) for link in Path("/proc/self/fd").iterdir() if os.path.realpath(link) == str(path)
+    ]
+    kept, unreadable = os.dup(number), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(unreadable, number)
+    with pytest.raises(OSError, match="descriptor"):
+        log.append(MessageAdded(message=user("a")))
+    os.dup2(kept, number)
+    log.append(MessageAdded(message=user("b")))
+    log.close()
+    for descriptor in (kept, unreadable):
+        os.close(descriptor)
+    assert [entry.id for entry in load(path).entries] == ["e1", "e2", "e3"]

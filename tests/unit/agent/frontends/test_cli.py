@@ -520,3 +520,18 @@ def test_a_state_folder_that_cannot_be_made_is_told_with_what_to_do(treadle: Tre
     assert told(ran) == (2, "failed")
     assert "set XDG_STATE_HOME to a folder that can be written" in ran.result["error"]
     assert told(treadle.run("--ephemeral", steps=[DONE])) == (0, "done")
+
+
+def test_a_session_goes_on_in_its_own_workspace_while_that_is_there(treadle: Treadle) -> None:
+    treadle.run(steps=[DONE])
+    (session,) = treadle.sessions
+    own, other = treadle.workspace, treadle.base / "other"
+    other.mkdir()
+    ran = treadle.run("-C", str(other), "--resume", session.stem, steps=[DONE], prompt=("And?",))
+    assert told(ran) == (1, "usage")
+    assert f"works on {own}" in ran.err
+    own.rename(treadle.base / "moved")
+    moved = str(treadle.base / "moved")
+    ran = treadle.run("-C", moved, "--resume", session.stem, steps=[DONE, DONE], prompt=("And?",))
+    assert told(ran) == (0, "done")
+    assert f"Workspace: {moved}" in str(treadle.bodies[0]["messages"])
