@@ -8,7 +8,7 @@ import pytest
 
 from fakes import ScriptedModel, calls, make_session, says
 from treadle.agent.checks import Check, fits_schema, is_json, verified
-from treadle.agent.loop import Wanted
+from treadle.agent.desk import Wanted
 from treadle.agent.messages import UserMessage, user
 from treadle.sandbox.contract import Place, Profile, Sandbox
 from treadle.sandbox.files import HostFiles
