@@ -235,13 +235,35 @@ BOUND: Final = "messages.1.content.0: The block is bound to a different conversa
 FAULTS: Final[list[tuple[int, JsonObject, type[ProviderError]]]] = [
     (400, fault("invalid_request_error", "max_tokens: Field required"), InvalidRequest),
     (400, fault("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"), ContextOverflow),
-    (400, fault("invalid_request_error", "input length and `max_tokens` exceed context limit: 9 + 1 > 8"), ContextOverflow),
-    (400, fault("invalid_request_error", "Your credit balance is too low to access the API."), QuotaExhausted),
+    (
+        400,
+        fault("invalid_request_error", "input length and `max_tokens` exceed context limit: 9 + 1 > 8"),
+        ContextOverflow,
+    ),
+    (
+        400,
+        fault("invalid_request_error", "Your credit balance is too low to access the API."),
+        QuotaExhausted,
+    ),
     (400, fault("invalid_request_error", BOUND), StaleState),
-    (400, fault("invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block"), StaleState),
-    (400, fault("invalid_request_error", "`thinking` blocks in the latest assistant message cannot be modified."), StaleState),
+    (
+        400,
+        fault("invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block"),
+        StaleState,
+    ),
+    (
+        400,
+        fault(
+            "invalid_request_error", "`thinking` blocks in the latest assistant message cannot be modified."
+        ),
+        StaleState,
+    ),
     (400, fault("invalid_request_error", "Output blocked by content filtering policy"), ContentBlocked),
-    (400, fault("invalid_request_error", "Too wide", error_code="image_dimensions_too_large"), InvalidRequest),
+    (
+        400,
+        fault("invalid_request_error", "Too wide", error_code="image_dimensions_too_large"),
+        InvalidRequest,
+    ),
     (401, fault("authentication_error", "invalid x-api-key"), AuthFailed),
     (402, fault("billing_error", "Pay first."), QuotaExhausted),
     (403, fault("permission_error", "Not yours."), AuthFailed),
@@ -250,14 +272,18 @@ FAULTS: Final[list[tuple[int, JsonObject, type[ProviderError]]]] = [
     (404, fault("not_found_error", "No such thread", error_code="thread_not_found"), StaleState),
     (409, fault("conflict_error", "Wait."), Busy),
     (413, fault("request_too_large", "Request exceeds the maximum size"), RequestTooLarge),
-    (400, fault("invalid_request_error", "Big.", error_code="request_body_too_large_after_decoding"), RequestTooLarge),
+    (
+        400,
+        fault("invalid_request_error", "Big.", error_code="request_body_too_large_after_decoding"),
+        RequestTooLarge,
+    ),
     (429, fault("rate_limit_error", "Slow down."), Busy),
     (429, fault("rate_limit_error", "Ramp.", error_code="ramp_limit_exceeded"), Busy),
     (429, fault("rate_limit_error", "Spent.", error_code="enforced_spend_limit_reached"), QuotaExhausted),
     (500, fault("api_error", "Internal server error"), Busy),
     (504, fault("timeout_error", "Too slow."), Busy),
     (529, fault("overloaded_error", "Overloaded"), Busy),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("status", "fault", "kind"), FAULTS)
