@@ -236,9 +236,7 @@ class SessionLog:
             if error.errno not in _FULL:
                 raise
             if not self._full:
-                self.notices.append(
-                    "the disk is full: the session goes on in memory and is saved when there is room"
-                )
+                self.notices.append(_NO_ROOM)
             self._full = True
             return
         self._full = False
@@ -246,6 +244,7 @@ class SessionLog:
         self._unsaved.clear()
 
 
+_NO_ROOM = "the disk is full: the session goes on in memory and is saved when there is room"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -98,9 +98,8 @@ class Turn:
         if self._inbox:
             said = [MessageAdded(message=message) for message in self._inbox]
             self._inbox.clear()
-            await self._keep(
-                *said
-            )  # with one write: a prompt and what goes before it are lost together or not at all
+            # With one write: a prompt and what goes before it are lost together or not at all.
+            await self._keep(*said)
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
