@@ -39,7 +39,7 @@ check: .venv/.dev ## format, lint, import contracts, types, ceilings, spelling, 
 	$(BIN)/typos
 	$(BIN)/python .ci/lock.py --check
 	$(BIN)/pytest -q -n 0 tests/test_ceilings.py
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --threads 2 --pythonpath $(BIN)/python
 
 fmt: .venv/.dev ## format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only

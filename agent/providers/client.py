@@ -113,7 +113,9 @@ class Client:
         body = call.body
         for mark, secret in self._grants.items():
             place = re.search(
-                rb'"authorization(?:_token)?":"(?:Bearer )?(%s)"' % re.escape(mark.encode()), body, re.IGNORECASE
+                rb'"authorization(?:_token)?":"(?:Bearer )?(%s)"' % re.escape(mark.encode()),
+                body,
+                re.IGNORECASE,
             )
             if place:
                 told = json.dumps(secret)[1:-1].encode()
