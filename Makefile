@@ -33,13 +33,17 @@ bench: .venv/.dev ## measure start, steps, tokens and the rest on the distributi
 	$(BIN)/python -m benchmarks
 
 check: .venv/.dev ## format, lint, import contracts, types, ceilings, spelling, lock files; under 30 s
+	@$(BIN)/pyright --pythonpath $(BIN)/python > .venv/types.log & types=$$!; failed=0; \
+	$(MAKE) --no-print-directory check-quick || failed=1; \
+	wait $$types || failed=1; cat .venv/types.log; exit $$failed
+
+check-quick: .venv/.dev ## all of check but for the types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/typos
 	$(BIN)/python .ci/lock.py --check
 	$(BIN)/pytest -q -n 0 tests/test_ceilings.py
-	$(BIN)/pyright --threads 2 --pythonpath $(BIN)/python
 
 fmt: .venv/.dev ## format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only
