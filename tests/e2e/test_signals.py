@@ -164,7 +164,8 @@ def test_a_second_signal_is_heard_while_nobody_reads_the_output(tmp_path: Path) 
             run.process.send_signal(signal.SIGTERM)
             eventually(lambda: not pending(run.process.pid), "the signal is taken")
             run.process.send_signal(signal.SIGTERM)
-            assert run.process.wait(PATIENCE) == 143
+            # Small lines may still have found room: then the first ended the run, and the second met its last moment.
+            assert run.process.wait(PATIENCE) in {143, -signal.SIGTERM}
         finally:
             run.close()
             os.close(reader)
