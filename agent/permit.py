@@ -97,13 +97,11 @@ class Gate:
         judged = resolve(access)
         decision = decide(judged, self._rules, self.mode, self._contained, self._place)
         by: By = "rule" if decision.rule else "mode"
-        match decision.verdict:
-            case "ask":
-                return Unsure(decision.reason, judged.writes)
-            case "allow":
-                return Allowed(by, decision.reason, judged.writes)
-            case "deny":
-                return Refused(by, decision.reason)
+        if decision.verdict == "ask":
+            return Unsure(decision.reason, judged.writes)
+        if decision.verdict == "allow":
+            return Allowed(by, decision.reason, judged.writes)
+        return Refused(by, decision.reason)
 
     async def ask(self, call: ToolCall, access: Access, reason: str) -> Allowed | Refused:
         """Put the question that `judge` left open."""

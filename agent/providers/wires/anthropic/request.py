@@ -149,8 +149,7 @@ def _tool(tool: ToolSpec, losses: _Losses, *, deferred: bool) -> bytes:
             schema: JsonObject = {"type": "object", **parameters}
             described: JsonObject = {"name": name, "description": description}
             described["input_schema"] = _closed(schema) if strict else schema
-            if strict:
-                described["strict"] = True
+            described |= {"strict": True} if strict else {}
         case Freeform(name=name, description=description, grammar=grammar):
             if grammar is not None:
                 losses.drop(f"grammar.{name}")

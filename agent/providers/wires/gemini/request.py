@@ -279,8 +279,7 @@ def _choice(request: ModelRequest, knobs: _Knobs) -> None:
     config: JsonObject = {}
     match request.tool_choice or "none":
         case "auto":
-            if knobs.takes("strict") and _held(request.tools):
-                config = {"mode": "VALIDATED"}
+            config = {"mode": "VALIDATED"} if knobs.takes("strict") and _held(request.tools) else {}
         case "none" if "NONE" in modes:
             config = {"mode": "NONE"}
         case "none":
