@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from treadle.agent.events import Effort, Mode, Sampling
 from treadle.agent.providers.catalogue import ModelSettings, PriceSettings
 from treadle.agent.providers.retry import Retries
 from treadle.agent.providers.transport import Timeouts
 from treadle.agent.providers.vendors import ProviderSettings
+from treadle.agent.settings import Effort, Mode, Sampling
 from treadle.sandbox.rules import parse_rule
 from treadle.tools.contract import Frozen, HostedKind, JsonObject, as_object
 

@@ -6,6 +6,7 @@ from itertools import dropwhile
 from typing import assert_never
 
 from treadle.agent.events import (
+    Body,
     CallFinished,
     CallStarted,
     Compacted,
@@ -14,11 +15,13 @@ from treadle.agent.events import (
     MessageAdded,
     ModelChanged,
     Prefix,
+    RemoteGone,
+    RemoteKept,
     SessionOpened,
-    Settings,
     SettingsChanged,
 )
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage, user
+from treadle.agent.settings import Settings
 from treadle.prompts import load
 from treadle.tools.contract import Text, ToolCall, ToolResult
 
@@ -36,10 +39,17 @@ class Conversation:
         self.settings = Settings()
         self.epoch = ""
         """Id of the entry that began the epoch."""
+        self.remote: dict[str, RemoteKept] = {}
+        """What providers keep for this branch, by id."""
         self._items: list[tuple[str, Message]] = []
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, ToolResult] = {}
         self._started: set[str] = set()
+
+    @property
+    def items(self) -> tuple[tuple[str, Message], ...]:
+        """The messages that are whole, each with the id of the entry that gave or closed it."""
+        return tuple(self._items)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -66,6 +76,15 @@ class Conversation:
                     self._close(entry.id)
             case Compacted() | HistoryRepaired():
                 self._begin_again(entry.id, entry.body)
+            case _:
+                self._note_remote(entry.body)
+
+    def _note_remote(self, body: Body) -> None:
+        match body:
+            case RemoteKept(id=name):
+                self.remote[name] = body
+            case RemoteGone(id=name):
+                self.remote.pop(name, None)
             case _:
                 pass
 
@@ -100,8 +119,12 @@ class Conversation:
             case Compacted(summary=summary, keep_from=keep_from):
                 tail = dropwhile(lambda item: item[0] != keep_from, self._items)
                 self._items = [(entry_id, user(summary)), *tail]
-            case HistoryRepaired(dropped=dropped):
-                self._items = [item for item in self._items if item[0] not in dropped]
+            case HistoryRepaired(dropped=dropped, replaced=replaced):
+                self._items = [
+                    (name, replaced.get(name, message))
+                    for name, message in self._items
+                    if name not in dropped
+                ]
             case _:
                 assert_never(body)
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from treadle.agent.checks import Check
+from treadle.agent.conversation import Conversation
+from treadle.agent.events import Body
 from treadle.agent.limits import Limits
 from treadle.agent.messages import AssistantMessage
-from treadle.agent.providers.contract import LanguageModel, Output
+from treadle.agent.providers.contract import LanguageModel, Output, ProviderError
 from treadle.agent.providers.retry import Retries
 from treadle.agent.step import Calls
 from treadle.tools.contract import Artifact
@@ -36,6 +38,25 @@ async def save_nothing(message: AssistantMessage) -> tuple[tuple[Artifact, ...],
     return (), ()
 
 
+MakeRoom: TypeAlias = Callable[
+    [Conversation, LanguageModel, ProviderError | None], Awaitable[tuple[Body, ...]]
+]
+"""Says what must be kept before the model is asked, so that the request fits: usually nothing.
+
+The error is the provider's own refusal of the request as it was; None before the first try. Raises `ProviderError`
+that names the part for which there is no room.
+"""
+
+
+async def room_enough(
+    conversation: Conversation, model: LanguageModel, refused: ProviderError | None
+) -> tuple[Body, ...]:
+    """Make no room. Raises the refusal."""
+    if refused is not None:
+        raise refused
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Everything a session works with. Made once, by `build`."""
@@ -50,6 +71,7 @@ class Desk:
     fallbacks: Mapping[str, LanguageModel] = field(default_factory=dict[str, LanguageModel])
     """By VENDOR/MODEL, in the order in which they take over from `model` and from one another."""
     save: Save = save_nothing
+    make_room: MakeRoom = room_enough
 
     def answering(self, name: str) -> LanguageModel:
         """Return the model that answers while the branch says `name`."""

@@ -10,41 +10,14 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from treadle.agent.messages import Message, Usage
+from treadle.agent.settings import Settings
 from treadle.tools.contract import Artifact, Frozen, ToolCall, ToolResult, ToolSpec
 
 FORMAT = 1
 """The version of the session file that this program writes."""
 
-Mode: TypeAlias = Literal["plan", "ask", "edit", "auto", "yolo"]
-Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 LimitName: TypeAlias = Literal["steps", "tool_calls", "tokens", "cost", "time", "loop", "output_length"]
 OutcomeName: TypeAlias = Literal["done", "usage", "failed", "limit", "denied", "cancelled"]
-
-
-class Sampling(Frozen):
-    """How a model picks its tokens. None leaves it to the provider; 0 is a value."""
-
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    top_logprobs: int | None = None
-    stop: tuple[str, ...] = ()
-
-
-class Settings(Frozen):
-    """What a step is asked with, beside the conversation."""
-
-    mode: Mode = "ask"
-    effort: Effort | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-    service_tier: str | None = None
-    max_output: int | None = None
-    """Tokens of one reply; None leaves it to the model's row."""
-    sampling: Sampling = Sampling()
 
 
 class Prefix(Frozen):
@@ -142,11 +115,42 @@ class Compacted(Frozen):
 
 
 class HistoryRepaired(Frozen):
-    """A provider would not take the history as it was; these entries are left out from here on. Begins an epoch."""
+    """The history cannot go out as it was: entries are left out, or others are sent for them, from here on. Begins an epoch."""
 
     type: Literal["history_repaired"] = "history_repaired"
     reason: str
     dropped: tuple[str, ...] = ()
+    replaced: dict[str, Message] = Field(default_factory=dict[str, Message])
+    """What is sent instead of the message that an entry gave, by the entry's id."""
+
+
+class RemoteKept(Frozen):
+    """A provider keeps something for this session: it goes when the session goes."""
+
+    type: Literal["remote_kept"] = "remote_kept"
+    kind: Literal["file", "conversation", "response", "cache"]
+    vendor: str
+    endpoint: str
+    """As in the origin of a reply: ids mean nothing elsewhere."""
+    id: str
+    of: str = ""
+    """What it holds: sha256 in hex of a file's bytes; of a response, the id of the entry that it answers."""
+
+
+class RemoteGone(Frozen):
+    """A provider no longer keeps something: it was deleted, has expired, or was forgotten."""
+
+    type: Literal["remote_gone"] = "remote_gone"
+    kind: Literal["file", "conversation", "response", "cache"]
+    id: str
+
+
+class Checkpointed(Frozen):
+    """The workspace's files as they are at this point can be brought back."""
+
+    type: Literal["checkpointed"] = "checkpointed"
+    snapshot: str
+    """Name of the tree in the session's private store."""
 
 
 class Rewound(Frozen):
@@ -183,6 +187,9 @@ Body: TypeAlias = Annotated[
     | ToolsChanged
     | Compacted
     | HistoryRepaired
+    | RemoteKept
+    | RemoteGone
+    | Checkpointed
     | Rewound
     | TurnEnded,
     Field(discriminator="type"),

@@ -26,12 +26,14 @@ from treadle.agent.messages import AssistantMessage, UserMessage, notice
 from treadle.agent.providers.catalogue import cost
 from treadle.agent.providers.contract import (
     AuthFailed,
+    ContextOverflow,
     NotFound,
     Prices,
     ProviderError,
     QuotaExhausted,
+    RequestTooLarge,
 )
-from treadle.agent.step import ask
+from treadle.agent.reply import ask
 from treadle.prompts import load
 
 
@@ -122,12 +124,19 @@ class Turn:
 
         Raises `ProviderError` when none is left, and for what another model would not mend.
         """
+        refused: ProviderError | None = None
         while True:
             conversation = self._log.conversation
             model = self._desk.answering(conversation.model)
+            if room := await self._desk.make_room(conversation, model, refused):
+                await self._keep(*room)
             request = assemble(conversation, self._desk.cache_key, self._desk.wanted.output)
             try:
                 reply = await ask(model, request, self._desk.retries, self._keep, self._show)
+            except (RequestTooLarge, ContextOverflow) as error:
+                if refused is not None:
+                    raise
+                refused = error
             except ProviderError as error:
                 following = self._desk.after(conversation.model)
                 if following is None or not _is_out_of_reach(error):

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import anyio
 
-from treadle.agent.events import Mode
+from treadle.agent.settings import Mode
 from treadle.sandbox.contract import Access, Place
 from treadle.sandbox.paths import resolve
 from treadle.sandbox.policy import decide

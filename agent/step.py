@@ -1,4 +1,4 @@
-"""The two halves of a step: ask the model, run what it called."""
+"""The second half of a step: run what the model called."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from random import SystemRandom
 from time import monotonic
 from uuid import uuid4
 
@@ -21,13 +20,10 @@ from treadle.agent.events import (
     MessageAdded,
     PermissionAsked,
     PermissionResolved,
-    RetryScheduled,
     Show,
 )
 from treadle.agent.limits import Meter
 from treadle.agent.permit import Allowed, Permit, Refused, Unsure, in_words
-from treadle.agent.providers.contract import LanguageModel, ModelRequest, ProviderError, ReplyStream
-from treadle.agent.providers.retry import Retries, wait
 from treadle.sandbox.conflicts import earlier_conflicts
 from treadle.sandbox.contract import Access, Sandbox, SandboxError
 from treadle.sandbox.paths import resolve
@@ -43,62 +39,6 @@ from treadle.tools.contract import (
     ToolResult,
 )
 from treadle.tools.toolbox import Toolbox
-
-
-async def ask(
-    model: LanguageModel, request: ModelRequest, retries: Retries, keep: Keep, show: Show
-) -> MessageAdded:
-    """Ask the model and show the reply as it comes; ask again when that may help.
-
-    No call of a reply runs before the reply is whole, so asking again repeats nothing. What came of a reply that
-    failed is kept, marked as such. Raises `ProviderError` when asking again does not help.
-    """
-    attempt = 0
-    while True:
-        began = anyio.current_time()
-        try:
-            return await _ask_once(model, request, keep, show)
-        except ProviderError as error:
-            attempt += 1
-            took = anyio.current_time() - began
-            seconds = wait(error, attempt, random=SystemRandom().random(), retries=retries)
-            if seconds is None or began + 2 * took + seconds >= anyio.current_effective_deadline():
-                raise  # there is no time for another attempt like this one
-            await show(RetryScheduled(reason=str(error), seconds=seconds, attempt=attempt))
-            await anyio.sleep(seconds)
-
-
-async def _ask_once(model: LanguageModel, request: ModelRequest, keep: Keep, show: Show) -> MessageAdded:
-    async with model.stream(request) as stream:
-        try:
-            await _show_all(stream, show)
-            message = stream.message
-            if stream.warnings:
-                message = message.model_copy(update={"warnings": (*stream.warnings, *message.warnings)})
-            return MessageAdded(message=message, request_bytes=stream.sent)
-        except ProviderError:
-            await _keep_partial(stream, keep, failed=True)
-            raise
-        except anyio.get_cancelled_exc_class():
-            with anyio.move_on_after(1, shield=True):
-                await _keep_partial(stream, keep, failed=False)
-            raise
-
-
-async def _show_all(stream: ReplyStream, show: Show) -> None:
-    async for deltas in stream:
-        for delta in deltas:
-            await show(delta)
-
-
-async def _keep_partial(stream: ReplyStream, keep: Keep, *, failed: bool) -> None:
-    """Keep what came of a reply that was cut: out of the conversation when it is asked for again."""
-    message = stream.partial
-    if message.parts:
-        state = "failed" if failed else "interrupted"
-        await keep(
-            MessageAdded(message=message.model_copy(update={"state": state}), request_bytes=stream.sent)
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from treadle.agent.build.opening import Opening
-from treadle.agent.events import Mode
+from treadle.agent.settings import Mode
 from treadle.sandbox.contract import Place, Profile, Sandbox
 from treadle.sandbox.files import HostFiles
 from treadle.sandbox.masks import Masks, user_masks

@@ -10,7 +10,6 @@ from typing import Literal
 from treadle.agent.build.opening import Opening
 from treadle.agent.checks import Check, fits_schema, is_json, verified
 from treadle.agent.desk import Wanted
-from treadle.agent.events import Mode
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import user
 from treadle.agent.permit import Gate
@@ -18,6 +17,7 @@ from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import AuthFailed, InvalidRequest, ModelInfo, ModelRequest, Output
 from treadle.agent.providers.rendering import stands_for
 from treadle.agent.session import Record
+from treadle.agent.settings import Mode
 from treadle.agent.step import Calls
 from treadle.sandbox.contract import Sandbox
 from treadle.sandbox.paths import inside

@@ -10,11 +10,12 @@ from treadle.agent.build.model import price_of_reading
 from treadle.agent.build.offer import hosted_tools
 from treadle.agent.build.opening import Opening, WorkspaceError, workspace
 from treadle.agent.config import ConfigError
-from treadle.agent.events import MessageAdded, ModelChanged, Prefix, SessionOpened, Settings, SettingsChanged
+from treadle.agent.events import MessageAdded, ModelChanged, Prefix, SessionOpened, SettingsChanged
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, notice
 from treadle.agent.providers.contract import ModelInfo
 from treadle.agent.sessions import opened
+from treadle.agent.settings import Settings
 from treadle.agent.workspace.head import head_commit, repository
 from treadle.prompts import load
 from treadle.sandbox.contract import Level

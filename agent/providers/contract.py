@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, Protocol, TypeAlias
 
-from treadle.agent.events import Effort, Sampling, StreamDelta
+from treadle.agent.events import StreamDelta
 from treadle.agent.messages import AssistantMessage, Message, Warned
+from treadle.agent.settings import Effort, Sampling
 from treadle.tools.contract import JsonObject, ToolSpec
 
 WireName: TypeAlias = Literal[

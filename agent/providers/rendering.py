@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-from treadle.agent.events import Effort
 from treadle.agent.messages import Warned
 from treadle.agent.providers.contract import InvalidRequest
+from treadle.agent.settings import Effort
 from treadle.tools.contract import (
     Content,
     FileRef,

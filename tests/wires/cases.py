@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from treadle.agent.events import Sampling
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,
@@ -28,6 +27,7 @@ from treadle.agent.messages import (
     user,
 )
 from treadle.agent.providers.contract import Breakpoint, Caching, ModelRequest, Output
+from treadle.agent.settings import Sampling
 from treadle.tools.contract import (
     Content,
     Freeform,

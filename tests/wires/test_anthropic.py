@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from wires import anthropic_rows
 from wires.cases import CASES, HELLO, IMAGE, PATCH, PDF, READ, asks, call, calls, reply, result, results
 
-from treadle.agent.events import Sampling
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,
@@ -39,6 +38,7 @@ from treadle.agent.providers.contract import (
     Renderings,
 )
 from treadle.agent.providers.wires.anthropic import Anthropic
+from treadle.agent.settings import Sampling
 from treadle.tools.contract import (
     FileRef,
     Function,

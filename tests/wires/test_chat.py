@@ -18,7 +18,6 @@ from pydantic import TypeAdapter
 from wires import chat_rows
 from wires.cases import CASES, HELLO, IMAGE, READ, asks, call, calls, reply, result, results
 
-from treadle.agent.events import Sampling
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,
@@ -41,6 +40,7 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.sse import SseParser
 from treadle.agent.providers.wires.openai_chat import OpenAIChat
+from treadle.agent.settings import Sampling
 from treadle.tools.contract import Blob, FileRef, Hosted, Inline, JsonObject, Media, Text, ToolCall, Url
 
 WIRE: Final = OpenAIChat()

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from wires import completions_rows
 from wires.cases import CASES, HELLO, asks
 
-from treadle.agent.events import Sampling, TextDelta
+from treadle.agent.events import TextDelta
 from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.mock.script import parse
 from treadle.agent.mock.server import Mock, serve
@@ -32,6 +32,7 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.transport import Address, Transport
 from treadle.agent.providers.wires.openai_completions import OpenAICompletions
+from treadle.agent.settings import Sampling
 from treadle.tools.contract import JsonObject
 
 WIRE: Final = OpenAICompletions()

@@ -14,7 +14,6 @@ from wires.cases import CASES, HELLO, IMAGE, PATCH, PDF, READ, asks, call, calls
 from wires.rows import WIRES
 from wires.test_requests import answered
 
-from treadle.agent.events import Sampling
 from treadle.agent.messages import (
     AssistantMessage,
     CallPart,
@@ -39,6 +38,7 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.sse import SseParser
 from treadle.agent.providers.wires.gemini import Gemini
+from treadle.agent.settings import Sampling
 from treadle.tools.contract import Blob, FileRef, Function, Hosted, Inline, JsonObject, Media, Text, ToolCall
 
 WIRE: Final = Gemini()

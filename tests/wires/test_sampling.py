@@ -13,9 +13,9 @@ from wires.vendor_rows import VENDORS
 
 from treadle.agent.build import language_model
 from treadle.agent.config import Config
-from treadle.agent.events import Sampling
 from treadle.agent.messages import Warned, user
 from treadle.agent.providers.contract import HttpCall, ModelInfo, ModelRequest, Output, Renderings, WireName
+from treadle.agent.settings import Sampling
 
 Encode = Callable[[ModelRequest], HttpCall]
 PLACES = (*BY_VENDOR, *BY_WIRE)

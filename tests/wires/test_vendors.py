@@ -15,7 +15,6 @@ from wires.vendor_rows import VENDORS, Vendor
 
 from treadle.agent.build import language_model
 from treadle.agent.config import Config
-from treadle.agent.events import Sampling
 from treadle.agent.messages import AssistantMessage, Message, ReasoningPart, user
 from treadle.agent.mock.script import Script, parse
 from treadle.agent.mock.server import Mock, serve
@@ -29,6 +28,7 @@ from treadle.agent.providers.contract import (
     StreamCutShort,
 )
 from treadle.agent.providers.vendor_rows import VENDORS as ROWS
+from treadle.agent.settings import Sampling
 from treadle.tools.contract import JsonObject, Text
 
 pytestmark = pytest.mark.anyio

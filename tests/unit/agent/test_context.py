@@ -4,10 +4,11 @@ import pytest
 
 from fakes import says
 from treadle.agent.context import assemble, breakpoints
-from treadle.agent.events import MessageAdded, Prefix, Sampling, SessionOpened, Settings
+from treadle.agent.events import MessageAdded, Prefix, SessionOpened
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import Message, ToolMessage, user
 from treadle.agent.providers.contract import Breakpoint, Caching, Output
+from treadle.agent.settings import Sampling, Settings
 from treadle.tools.contract import Function
 
 PREFIX = Prefix(system=("S", "T"), tools=(Function(name="t", description="d", parameters={}),))

@@ -12,11 +12,11 @@ from treadle.agent.events import (
     ModelChanged,
     Prefix,
     SessionOpened,
-    Settings,
     SettingsChanged,
 )
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage, notice, user
+from treadle.agent.settings import Settings
 from treadle.tools.contract import Text, ToolResult
 
 TWO = calls(("a", "{}"), ("b", "{}"))

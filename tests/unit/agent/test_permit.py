@@ -6,8 +6,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from treadle.agent.events import Mode
 from treadle.agent.permit import Allowed, Gate, Refused, Unsure, in_words, nobody
+from treadle.agent.settings import Mode
 from treadle.sandbox.contract import Access, Place
 from treadle.sandbox.rules import Rule, parse_rule
 from treadle.tools.contract import ToolCall

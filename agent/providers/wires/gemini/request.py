@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from treadle import prompts
-from treadle.agent.events import Effort, Sampling
 from treadle.agent.messages import AssistantMessage, Message, Warned
 from treadle.agent.providers.contract import HttpCall, InvalidRequest, ModelInfo, ModelRequest, Renderings
 from treadle.agent.providers.rendering import (
@@ -23,6 +22,7 @@ from treadle.agent.providers.rendering import (
     snap_effort,
 )
 from treadle.agent.providers.wires.gemini.parts import Turn, contents, is_home, names_rest, sendable, turns
+from treadle.agent.settings import Effort, Sampling
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 SAMPLING: Final[Mapping[str, str]] = {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from treadle import prompts
-from treadle.agent.events import Effort, Sampling
 from treadle.agent.messages import ToolMessage, Warned
 from treadle.agent.providers.contract import (
     Breakpoint,
@@ -30,6 +29,7 @@ from treadle.agent.providers.rendering import (
     snap_ttl,
 )
 from treadle.agent.providers.wires.openai_chat.history import render, system_messages
+from treadle.agent.settings import Effort, Sampling
 from treadle.tools.contract import Freeform, Function, JsonObject, ToolSpec
 
 _SAMPLING: Final = {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from treadle import prompts
-from treadle.agent.events import Effort, Sampling
 from treadle.agent.messages import Warned
 from treadle.agent.providers.contract import (
     Breakpoint,
@@ -29,6 +28,7 @@ from treadle.agent.providers.rendering import (
     snap_ttl,
 )
 from treadle.agent.providers.wires.openai_responses.items import history, system_items, words
+from treadle.agent.settings import Effort, Sampling
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 HOSTED: Final[Mapping[str, JsonObject]] = {

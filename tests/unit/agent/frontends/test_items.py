@@ -21,7 +21,6 @@ from treadle.agent.events import (
     PermissionResolved,
     ReasoningDelta,
     RetryScheduled,
-    Settings,
     SettingsChanged,
     StepStarted,
     TextDelta,
@@ -29,6 +28,7 @@ from treadle.agent.events import (
 )
 from treadle.agent.frontends.items import Items, plain
 from treadle.agent.messages import Part, ReasoningPart, RefusalPart, TextPart, Usage, user
+from treadle.agent.settings import Settings
 from treadle.tools.contract import (
     Inline,
     Json,

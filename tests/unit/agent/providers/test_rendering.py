@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treadle.agent.events import Effort
 from treadle.agent.messages import Warned
 from treadle.agent.providers.rendering import (
     array,
@@ -25,6 +24,7 @@ from treadle.agent.providers.rendering import (
     snap_ttl,
     sound_name,
 )
+from treadle.agent.settings import Effort
 from treadle.tools.contract import Blob, FileRef, Inline, Media, Text, ToolResult, Url
 
 POINT: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}}}
