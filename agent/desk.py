@@ -57,6 +57,15 @@ async def room_enough(
     return ()
 
 
+News: TypeAlias = Callable[[Conversation], Awaitable[tuple[Body, ...]]]
+"""What has changed around the session since the last step: kept at the tail, so that no earlier byte moves."""
+
+
+async def no_news(conversation: Conversation) -> tuple[Body, ...]:
+    """Say that nothing has changed."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Everything a session works with. Made once, by `build`."""
@@ -72,6 +81,7 @@ class Desk:
     """By VENDOR/MODEL, in the order in which they take over from `model` and from one another."""
     save: Save = save_nothing
     make_room: MakeRoom = room_enough
+    news: News = no_news
 
     def answering(self, name: str) -> LanguageModel:
         """Return the model that answers while the branch says `name`."""

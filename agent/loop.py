@@ -97,11 +97,12 @@ class Turn:
 
     async def _step(self) -> TurnEnded | None:
         """Take one step. None when the turn goes on."""
-        if self._inbox:
-            said = [MessageAdded(message=message) for message in self._inbox]
-            self._inbox.clear()
+        news = await self._desk.news(self._log.conversation)
+        said = [MessageAdded(message=message) for message in self._inbox]
+        self._inbox.clear()
+        if news or said:
             # With one write: a prompt and what goes before it are lost together or not at all.
-            await self._keep(*said)
+            await self._keep(*news, *said)
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
