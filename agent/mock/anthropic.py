@@ -10,7 +10,7 @@ from treadle.agent.mock.anthropic_hosted import hosted_kinds, ran_blocks
 from treadle.agent.mock.anthropic_rules import VERSIONS, blocks, check, signature
 from treadle.agent.mock.billing import Block, Ledger, Prompt
 from treadle.agent.mock.check import Refused
-from treadle.agent.mock.contract import Asked, Offered, Reply, Said, Usage
+from treadle.agent.mock.contract import Asked, Offered, Reply, Said, Usage, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
 from treadle.agent.mock.pieces import pieces
 from treadle.agent.mock.script import Finish
@@ -43,6 +43,7 @@ class Anthropic:
     path = "/v1/messages"
     max_body = 32_000_000
     request_id = "request-id"
+    vendor: Vendor = "anthropic"
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Require a key and a version."""

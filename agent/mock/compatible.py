@@ -8,7 +8,7 @@ from dataclasses import replace
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.chat import DONE, Chat
 from treadle.agent.mock.check import Refused, mapping
-from treadle.agent.mock.contract import Asked, Reply
+from treadle.agent.mock.contract import Asked, Reply, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
 from treadle.agent.mock.manners import MANNERS, Manner, nine, seal
 from treadle.agent.mock.openai_frame import models_of, require_bearer
@@ -22,6 +22,7 @@ class Compatible:
 
     max_body = 100_000_000
     request_id = "x-request-id"
+    vendor: Vendor = "compatible"
 
     def __init__(self, manner: Manner) -> None:
         self.path = manner.path

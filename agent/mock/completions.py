@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from treadle.agent.mock import check as c
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused, wrong
-from treadle.agent.mock.contract import Asked, Reply
+from treadle.agent.mock.contract import Asked, Reply, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import pieces
@@ -46,6 +46,7 @@ class Completions:
     path = "/v1/completions"
     max_body = 100_000_000
     request_id = "x-request-id"
+    vendor: Vendor = "openai"
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Require a bearer token."""

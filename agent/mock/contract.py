@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.jsontext import Json, JsonObject
 from treadle.agent.mock.script import Finish, Ran
 
+Vendor = Literal["openai", "anthropic", "gemini", "compatible"]
+"""Whose words an API speaks; those that follow OpenAI keep nothing."""
 PATH = ":path"
 """Under this name a face finds the path among the headers of a request."""
 
@@ -100,6 +102,7 @@ class Face(Protocol):
     """Bytes of the largest body that is read."""
     request_id: str
     """The header that names a request."""
+    vendor: Vendor
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check what the headers (lower-case names) must say. Raises Refused."""

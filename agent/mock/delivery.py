@@ -11,6 +11,8 @@ from treadle.agent.mock.jsontext import JsonObject, write
 from treadle.agent.mock.script import (
     CutFault,
     Fault,
+    ForgetFault,
+    HtmlFault,
     NoDoneFault,
     Pace,
     SilentFault,
@@ -82,9 +84,26 @@ def spoil(face: Face, asked: Asked, whole: Delivery, fault: Fault) -> Delivery:
             spoiled = Delivery(None, stall=fault.silent, broken=True)
         case NoDoneFault():
             spoiled = replace(whole, pieces=pieces[:-1]) if asked.stream else whole
+        case HtmlFault():
+            spoiled = plain(
+                413, _page("nginx" if fault.html_413 is True else fault.html_413), "text/html; charset=utf-8"
+            )
+        case ForgetFault():
+            spoiled = whole
         case _:
             assert_never(fault)
     return spoiled
+
+
+def _page(server: str) -> bytes:
+    """What a proxy says of a body that it does not let through."""
+    told = "413 Request Entity Too Large"
+    lines = (
+        f"<html>\r\n<head><title>{told}</title></head>",
+        f"<body>\r\n<center><h1>{told}</h1></center>",
+        f"<hr><center>{server}</center>\r\n</body>\r\n</html>\r\n",
+    )
+    return "\r\n".join(lines).encode()
 
 
 def _status(face: Face, fault: StatusFault) -> Delivery:

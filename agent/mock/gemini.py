@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused
-from treadle.agent.mock.contract import PATH, Asked, Offered, Reply, Usage
+from treadle.agent.mock.contract import PATH, Asked, Offered, Reply, Usage, Vendor
 from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_parts
 from treadle.agent.mock.gemini_rules import check, declared, held, signature
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
@@ -41,6 +41,7 @@ class Gemini:
 
     max_body = 100_000_000
     request_id = "x-goog-request-id"
+    vendor: Vendor = "gemini"
 
     def __init__(self, verb: str = VERBS[0], place: str = HERE) -> None:
         self.path = place + verb

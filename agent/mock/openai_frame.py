@@ -23,7 +23,7 @@ def error_of(refused: Refused) -> bytes:
     """`{"error": {message, type, param, code}}`; what the refusal leaves open follows from its status."""
     status = refused.status
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    code = refused.code or _CODES.get(status)
+    code = _CODES.get(status) if refused.code is None else refused.code or None
     return write({"error": {"message": refused.message, "type": kind, "param": refused.param, "code": code}})
 
 

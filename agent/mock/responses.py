@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from treadle.agent.mock.billing import Ledger, Prompt
 from treadle.agent.mock.check import Refused
-from treadle.agent.mock.contract import Asked, Offered, Reply, Usage
+from treadle.agent.mock.contract import Asked, Offered, Reply, Usage, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
 from treadle.agent.mock.odds import odds
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
@@ -45,6 +45,7 @@ class Responses:
     path = "/v1/responses"
     max_body = 100_000_000
     request_id = "x-request-id"
+    vendor: Vendor = "openai"
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Require a bearer token."""

@@ -38,6 +38,8 @@ class Pace(_Part):
     """Seconds before the first byte."""
     rate: Seconds = 0.0
     """Tokens per second; 0 sends everything at once."""
+    polls: Count = 0
+    """How often work in the background is asked for before it is done, however much time has passed."""
 
 
 class Call(_Part):
@@ -149,7 +151,25 @@ class NoDoneFault(_Part):
     no_done: Literal[True]
 
 
-_FAULTS = ("stream_error", "stall", "cut", "silent", "no_done", "status", "body")
+Forgettable = Literal["chain", "conversation", "response", "file"]
+
+
+class ForgetFault(_Part):
+    """Forget what the request leans on: its chain, conversation or files. What leans on it is refused as the API does.
+
+    `response` forgets the reply to this request, as soon as it is given.
+    """
+
+    forget: Forgettable
+
+
+class HtmlFault(_Part):
+    """Answer 413 with the page of a proxy that stands before the API."""
+
+    html_413: Literal[True, "nginx", "cloudflare"]
+
+
+_FAULTS = ("stream_error", "stall", "cut", "silent", "no_done", "forget", "html_413", "status", "body")
 
 
 def _kind(given: object) -> str | None:
@@ -165,7 +185,9 @@ Fault = Annotated[
     | Annotated[StallFault, Tag("stall")]
     | Annotated[CutFault, Tag("cut")]
     | Annotated[SilentFault, Tag("silent")]
-    | Annotated[NoDoneFault, Tag("no_done")],
+    | Annotated[NoDoneFault, Tag("no_done")]
+    | Annotated[ForgetFault, Tag("forget")]
+    | Annotated[HtmlFault, Tag("html_413")],
     Discriminator(
         _kind,
         custom_error_type="fault",
@@ -199,6 +221,31 @@ class Step(_Part):
     when: When | None = None
 
 
+class Limits(_Part):
+    """Limits in place of the vendor's own. None leaves that."""
+
+    request_bytes: Count | None = None
+    file_bytes: Count | None = None
+    images: Count | None = None
+    """In one request."""
+    image_bytes: Count | None = None
+    """Of one image, as it is sent: in base64."""
+    image_pixels: Count | None = None
+    """On a side."""
+    many_images: Count | None = None
+    """More images than this make `many_pixels` the limit."""
+    many_pixels: Count | None = None
+
+
+class Filing(_Part):
+    """How files are kept."""
+
+    polls: Count = 0
+    """How often Gemini is asked for a file before it is no longer PROCESSING."""
+    life: Seconds | None = None
+    """Seconds until any file expires; None leaves it to the vendor and the request."""
+
+
 class Script(_Part):
     """What a model says, step by step."""
 
@@ -208,6 +255,10 @@ class Script(_Part):
     steps: tuple[Step, ...]
     then: Literal["end", "repeat", "error"] = "end"
     """Past the last step: say "Done.", repeat the last step, or answer 400."""
+    window: Count | None = None
+    """Tokens that a request may hold; None takes any number."""
+    limits: Limits = Limits()
+    files: Filing = Filing()
 
     @model_validator(mode="after")
     def _has_what_it_repeats(self) -> Script:
