@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from treadle.agent.providers import limits as published
 from treadle.agent.providers.catalogue import ModelSettings, PriceSettings
 from treadle.agent.providers.retry import Retries
 from treadle.agent.providers.transport import Timeouts
@@ -253,7 +254,7 @@ def _nearest(path: Sequence[str | int]) -> str:
     """Name the known key next to the last one of this path."""
     table: type[BaseModel] = Config
     for name in path[:-1]:
-        inner = _TABLES.get(str(name))
+        inner = _INNER.get((table, str(name))) or _TABLES.get(str(name))
         table = inner if inner is not None else table
     names = list(table.model_fields)
     near = get_close_matches(str(path[-1]), names, n=1)
@@ -271,3 +272,8 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "models": ModelSettings,
     "price": PriceSettings,
 }
+_INNER: Mapping[tuple[type[BaseModel], str], type[BaseModel]] = {
+    (ProviderSettings, "limits"): published.LimitSettings,
+    (ModelSettings, "limits"): published.LimitSettings,
+}
+"""Tables whose name means something else elsewhere."""

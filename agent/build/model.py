@@ -42,6 +42,7 @@ def language_model(
         endpoint.dialect,
         endpoint.usual,
         config.providers[vendor].wire if vendor in config.providers else None,
+        config.providers[vendor].limits.given if vendor in config.providers else {},
     )
     shelf = catalogue.Shelf(WIRES, _book, datetime.now(UTC))
     info = catalogue.find(name, home, shelf, settings=config.models)

@@ -51,6 +51,8 @@ class ModelInfo:
     """False for a model that no data package lists: safe defaults hold."""
     dialect: Dialect = field(default_factory=dict[str, Any])
     """Where this vendor or model strays from the wire's standard, as data."""
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    """What the user says of how much it takes, in the words of `providers.limits`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic import Field
 from treadle.agent.providers.contract import AuthFailed, Dialect, InvalidRequest, NotFound, WireName
 from treadle.agent.providers.credentials import Grant, entra_grant, google_grant
 from treadle.agent.providers.dialects import ByWire
+from treadle.agent.providers.limits import LimitSettings
 from treadle.agent.providers.vendor_rows import VENDORS, Auth, Vendor
 from treadle.tools.contract import Frozen
 
@@ -66,6 +67,7 @@ class ProviderSettings(Frozen):
     auth: Auth | None = None
     headers: dict[str, str] = Field(default_factory=dict)
     dialect: dict[str, Any] = Field(default_factory=dict)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
 
 
 def resolve(

@@ -16,6 +16,7 @@ from treadle.agent.messages import Usage
 from treadle.agent.providers.catalogue.rows import CLOSED, ROWS, Row
 from treadle.agent.providers.contract import Dialect, InvalidRequest, ModelInfo, NotFound, Prices, WireName
 from treadle.agent.providers.dialects import ByWire
+from treadle.agent.providers.limits import LimitSettings
 from treadle.tools.contract import Frozen, as_object
 
 PACKAGED: Mapping[str, str] = {
@@ -77,6 +78,7 @@ class ModelSettings(Frozen):
     max_output: int | None = None
     price: PriceSettings | None = None
     dialect: dict[str, Any] = Field(default_factory=dict)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
 
     @property
     def prices(self) -> Prices | None:
@@ -103,6 +105,8 @@ class Home:
     """False where the vendor's own address was replaced: models there may have any name."""
     chosen: WireName | None = None
     """The user's, for every model there."""
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The user's, of how much is taken there."""
 
     @property
     def closed(self) -> bool:
@@ -159,6 +163,7 @@ def find(
         prices=_valid(row.prices, shelf.at) or (listed.prices if listed else None),
         known=known,
         dialect=_joined(home.dialects.get(wire, {}), row.dialects.get(wire, {}), home.dialect),
+        limits=home.limits,
     )
     for each in own:
         info = _amended(info, each)
@@ -268,4 +273,5 @@ def _amended(info: ModelInfo, said: ModelSettings) -> ModelInfo:
         max_output=said.max_output or info.max_output,
         prices=said.prices or info.prices,
         dialect=_joined(info.dialect, said.dialect),
+        limits={**info.limits, **said.limits.given},
     )
