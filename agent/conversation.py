@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import dropwhile
 from typing import assert_never
 
@@ -20,7 +21,7 @@ from treadle.agent.events import (
     SessionOpened,
     SettingsChanged,
 )
-from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage, user
+from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from treadle.agent.settings import Settings
 from treadle.prompts import load
 from treadle.tools.contract import Text, ToolCall, ToolResult
@@ -39,8 +40,12 @@ class Conversation:
         self.settings = Settings()
         self.epoch = ""
         """Id of the entry that began the epoch."""
+        self.answered_at: datetime | None = None
+        """When the last reply came; None before the first."""
         self.remote: dict[str, RemoteKept] = {}
         """What providers keep for this branch, by id."""
+        self.kept_in: dict[str, str] = {}
+        """The epoch in which each of these began to be kept."""
         self._items: list[tuple[str, Message]] = []
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, ToolResult] = {}
@@ -68,6 +73,8 @@ class Conversation:
                 self.model, self.prefix, self.epoch = model, prefix, entry.id
             case MessageAdded(message=message):
                 self._add(entry.id, message)
+                if isinstance(message, AssistantMessage):
+                    self.answered_at = entry.at
             case CallStarted(call=call, parent_call=None):
                 self._started.add(call.id)
             case CallFinished(result=result, parent_call=None):
@@ -82,7 +89,7 @@ class Conversation:
     def _note_remote(self, body: Body) -> None:
         match body:
             case RemoteKept(id=name):
-                self.remote[name] = body
+                self.remote[name], self.kept_in[name] = body, self.epoch
             case RemoteGone(id=name):
                 self.remote.pop(name, None)
             case _:
@@ -114,11 +121,12 @@ class Conversation:
         self._close(entry_id)
         self.epoch = entry_id
         match body:
-            case Compacted(summary=summary, keep_from=None):
-                self._items = [(entry_id, user(summary))]
-            case Compacted(summary=summary, keep_from=keep_from):
-                tail = dropwhile(lambda item: item[0] != keep_from, self._items)
-                self._items = [(entry_id, user(summary)), *tail]
+            case Compacted(keep_from=keep_from, kept=kept):
+                tail = list(dropwhile(lambda item: item[0] != keep_from, self._items))
+                before = self._items[: len(self._items) - len(tail)]
+                texts = tuple(Text(text=text) for text in (body.summary, *body.texts))
+                note = UserMessage(content=texts, author="runtime")
+                self._items = [*(item for item in before if item[0] in kept), (entry_id, note), *tail]
             case HistoryRepaired(dropped=dropped, replaced=replaced):
                 self._items = [
                     (name, replaced.get(name, message))

@@ -106,12 +106,21 @@ class ToolsChanged(Frozen):
 
 
 class Compacted(Frozen):
-    """Room was made. Begins an epoch."""
+    """Room was made: a note stands for what came before. Begins an epoch; the log keeps all."""
 
     type: Literal["compacted"] = "compacted"
     summary: str
     keep_from: str | None
     """Id of the first entry still sent in full; None when none is."""
+    kept: tuple[str, ...] = ()
+    """Ids of the messages before that which are sent word for word, ahead of the note."""
+    texts: tuple[str, ...] = ()
+    """What was read anew to stand behind the note: skills in use, instruction files."""
+    usage: Usage = Usage()
+    """What it took to ask for the note."""
+    cost_usd: float | None = 0.0
+    """None when the model's price is not known."""
+    request_bytes: int = 0
 
 
 class HistoryRepaired(Frozen):
@@ -134,7 +143,10 @@ class RemoteKept(Frozen):
     """As in the origin of a reply: ids mean nothing elsewhere."""
     id: str
     of: str = ""
-    """What it holds: sha256 in hex of a file's bytes; of a response, the id of the entry that it answers."""
+    """What it holds: sha256 in hex of a file's bytes; of a response, the id of the entry that it answers; of a
+    conversation, the session that goes on in it."""
+    expires: datetime | None = None
+    """When the provider lets it go; None when that is not known."""
 
 
 class RemoteGone(Frozen):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from treadle.agent.events import LimitName
+from treadle.agent.events import Body, Compacted, LimitName
 from treadle.agent.messages import Usage
 from treadle.tools.contract import ToolCall, ToolResult
 
@@ -35,11 +35,29 @@ class Spent:
     cost: float | None = 0.0
     """USD; None once a reply was billed at a price that is not known."""
 
-    def reply(self, usage: Usage, cost: float | None) -> Spent:
+    request_bytes: int = 0
+
+    def reply(self, usage: Usage, cost: float | None, request_bytes: int = 0) -> Spent:
         """Add one reply."""
+        return replace(self.aside(usage, cost, request_bytes), steps=self.steps + 1)
+
+    def aside(self, usage: Usage, cost: float | None, request_bytes: int) -> Spent:
+        """Add a request that is no step, as the one for a note that makes room."""
         known = self.cost is not None and cost is not None
-        total = (self.cost or 0.0) + (cost or 0.0) if known else None
-        return replace(self, steps=self.steps + 1, usage=self.usage + usage, cost=total)
+        return replace(
+            self,
+            usage=self.usage + usage,
+            cost=(self.cost or 0.0) + (cost or 0.0) if known else None,
+            request_bytes=self.request_bytes + request_bytes,
+        )
+
+    def room(self, bodies: Iterable[Body]) -> Spent:
+        """Add what making room has cost."""
+        spent = self
+        for body in bodies:
+            if isinstance(body, Compacted):
+                spent = spent.aside(body.usage, body.cost_usd, body.request_bytes)
+        return spent
 
 
 def reached(limits: Limits, spent: Spent) -> LimitName | None:

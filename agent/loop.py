@@ -49,7 +49,6 @@ class Turn:
         self._keep = keep
         self._show = show
         self._spent = Spent()
-        self._request_bytes = 0
         self._repeats = Repeats()
         self._reminded: set[str] = set()
         self._failed: Counter[Check] = Counter()
@@ -65,7 +64,7 @@ class Turn:
             error=error,
             steps=self._spent.steps,
             tool_calls=self._desk.calls.meter.made,
-            request_bytes=self._request_bytes,
+            request_bytes=self._spent.request_bytes,
             usage=self._spent.usage,
             cost_usd=None if self._spent.cost is None else round(self._spent.cost, 6),
         )
@@ -113,8 +112,7 @@ class Turn:
             message = await self._warn(message)
             reply = reply.model_copy(update={"message": message})
         reply = await self._save(reply, message)
-        self._spent = self._spent.reply(message.usage, _cost(message, prices))
-        self._request_bytes += reply.request_bytes
+        self._spent = self._spent.reply(message.usage, _cost(message, prices), reply.request_bytes)
         if message.calls:
             return await self._run_calls(message, reply)
         await self._keep(reply)
@@ -131,6 +129,7 @@ class Turn:
             model = self._desk.answering(conversation.model)
             if room := await self._desk.make_room(conversation, model, refused):
                 await self._keep(*room)
+                self._spent = self._spent.room(room)
             request = assemble(conversation, self._desk.cache_key, self._desk.wanted.output)
             try:
                 reply = await ask(model, request, self._desk.retries, self._keep, self._show)

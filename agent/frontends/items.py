@@ -129,8 +129,9 @@ class Items:
                 decision = "allow" if granted else "deny"
                 fields = {"tool": tool, "access": access, "decision": decision, "reason": reason}
                 lines = [self._completed("permission", **fields)]
-            case Compacted(summary=summary):
-                lines = [self._completed("compaction", summary=summary)]
+            case Compacted(summary=summary, usage=usage, cost_usd=cost):
+                billed = {"usage": usage_object(usage), "cost_usd": cost}
+                lines = [self._completed("compaction", summary=summary, **billed)]
             case TurnEnded():
                 lines = [_turn_line(body)]
             case _:

@@ -98,6 +98,16 @@ def test_compaction_puts_the_summary_before_what_is_kept_and_begins_an_epoch() -
     assert texts(log.conversation.messages) == [["All of it."]]
 
 
+def test_compaction_keeps_messages_word_for_word_ahead_of_the_note_and_what_was_read_anew_behind_it() -> None:
+    log = after(*(MessageAdded(message=user(str(number))) for number in range(4)))
+    kept = log.conversation.messages[0]
+    log.append(Compacted(summary="It was so.", keep_from="e5", kept=("e2",), texts=("Rules.",)))
+    assert texts(log.conversation.messages) == [["0"], ["It was so.", "Rules."], ["3"]]
+    assert log.conversation.messages[0] is kept
+    log.append(Compacted(summary="All of it.", keep_from=None, kept=("e2", "e5")))
+    assert texts(log.conversation.messages) == [["0"], ["3"], ["All of it."]]
+
+
 def test_a_repair_leaves_entries_out_and_begins_an_epoch() -> None:
     log = after(*(MessageAdded(message=user(str(number))) for number in range(3)))
     log.append(HistoryRepaired(reason="too large", dropped=("e3",)))

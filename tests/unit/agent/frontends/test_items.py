@@ -193,8 +193,10 @@ def test_what_the_user_should_know_is_an_error_item() -> None:
 
 
 def test_a_compaction_is_told_with_its_summary() -> None:
-    (line,) = lines(entry(Compacted(summary="It was so.", keep_from=None)))
+    billed = Usage(input=7, cache_read=90, output=30)
+    (line,) = lines(entry(Compacted(summary="It was so.", keep_from=None, usage=billed, cost_usd=0.25)))
     assert (line["item"]["type"], line["item"]["summary"]) == ("compaction", "It was so.")
+    assert (line["item"]["usage"]["cached_input_tokens"], line["item"]["cost_usd"]) == (90, 0.25)
 
 
 @pytest.mark.parametrize(
