@@ -89,6 +89,19 @@ ToolChoice: TypeAlias = Literal["auto", "none", "required"]
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """That the provider is to keep the reply, and what it has kept already."""
+
+    within: Literal["response", "conversation"] = "response"
+    id: str = ""
+    """Of the response that this request goes on from, or of the conversation; empty when nothing is kept yet."""
+    known: int = 0
+    """How many of the messages it has: these are not sent again, nor is the system prompt."""
+    background: bool = False
+    """Work on though nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """What a model is asked, in the order in which providers cache it."""
 
@@ -102,6 +115,8 @@ class ModelRequest:
     """A tuple names the tools that may be called; the list itself never changes."""
     parallel: bool | None = None
     service_tier: str | None = None
+    stored: Stored | None = None
+    """None: the provider keeps nothing."""
 
 
 @dataclass(frozen=True, slots=True)

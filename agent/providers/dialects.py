@@ -14,6 +14,7 @@ _OPEN_WEIGHTS = {name: name for name in (*_COMMON, "top_k", "min_p")}
 _LEGACY = {"sampling": {**_OPEN_WEIGHTS, "top_logprobs": "logprobs"}}
 """Legacy Completions, at hosts of open models."""
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_KEEPS = ("chain", "conversation", "background")
 _MARKER = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
 OPENAI: ByWire = {
@@ -41,11 +42,16 @@ OPENAI: ByWire = {
         "tool_choices": ("none", "required", "allowed_tools"),
         "cache_key": True,
         "cache_retention": ("in_memory", "24h"),
+        "keeps": _KEEPS,
     },
 }
 AZURE: ByWire = {
     "openai_chat": {"max_tokens_key": "max_completion_tokens", "strict": True},
-    "openai_responses": {"strict": True, "hosted": ("code_interpreter", "file_search", "mcp")},
+    "openai_responses": {
+        "strict": True,
+        "hosted": ("code_interpreter", "file_search", "mcp"),
+        "keeps": ("chain", "background"),
+    },
 }
 OPENROUTER: ByWire = {
     "openai_chat": {
@@ -112,7 +118,11 @@ _SERVED: dict[str, Any] = {
 }
 GEMINI: ByWire = {
     "gemini": {**_SERVED, "told_hosted": True},
-    "gemini_interactions": {**_SERVED, "hosted": (*_SERVED["hosted"], "tool_search")},
+    "gemini_interactions": {
+        **_SERVED,
+        "hosted": (*_SERVED["hosted"], "tool_search"),
+        "keeps": ("chain", "background"),
+    },
 }
 VERTEX: ByWire = {"gemini": {"hosted": ("web_search", "code_interpreter", "computer_use"), "strict": True}}
 CLAUDE_ON_VERTEX: ByWire = {
@@ -124,7 +134,8 @@ CLAUDE_ON_VERTEX: ByWire = {
 }
 MOCK: ByWire = {
     "openai_chat": {"strict": True, "cache_key": True},
-    "openai_responses": {"strict": True, "cache_key": True, "freeform": True},
+    "openai_responses": {"strict": True, "cache_key": True, "freeform": True, "keeps": _KEEPS},
+    "gemini_interactions": {"keeps": ("chain", "background")},
 }
 
 

@@ -14,6 +14,9 @@ Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "n
 """The header that carries the key; `bearer` is `Authorization: Bearer`."""
 
 
+FileStoreName: TypeAlias = Literal["openai", "anthropic", "gemini"]
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """One row: a place that serves models.
@@ -41,6 +44,8 @@ class Vendor:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Those with variables are the account's scope."""
     dialects: ByWire = field(default_factory=dict[WireName, Dialect])
+    files: FileStoreName | None = None
+    """Whose way of keeping files it has; None when it keeps none."""
 
     @property
     def key_optional(self) -> bool:
@@ -83,6 +88,7 @@ VENDORS: Mapping[str, Vendor] = {
             ("OPENAI_API_KEY",),
             headers={"openai-organization": "{OPENAI_ORG_ID}", "openai-project": "{OPENAI_PROJECT_ID}"},
             dialects=dialects.OPENAI,
+            files="openai",
         ),
         Vendor(
             "anthropic",
@@ -92,6 +98,7 @@ VENDORS: Mapping[str, Vendor] = {
             auth="x-api-key",
             wire="anthropic",
             headers={"anthropic-workspace-id": "{ANTHROPIC_WORKSPACE_ID}"},
+            files="anthropic",
         ),
         Vendor(
             "gemini",
@@ -101,6 +108,7 @@ VENDORS: Mapping[str, Vendor] = {
             auth="x-goog-api-key",
             wire="gemini",
             dialects=dialects.GEMINI,
+            files="gemini",
         ),
         Vendor(
             "openrouter",
@@ -110,7 +118,7 @@ VENDORS: Mapping[str, Vendor] = {
             headers={"x-openrouter-title": "treadle"},
             dialects=dialects.OPENROUTER,
         ),
-        _azure("azure", "/openai/v1"),
+        replace(_azure("azure", "/openai/v1"), files="openai"),
         _azure(
             "azure-deployments",
             "/openai/deployments/{model}?api-version={AZURE_OPENAI_API_VERSION}",
@@ -182,6 +190,10 @@ VENDORS: Mapping[str, Vendor] = {
             "{LMSTUDIO_BASE_URL}",
             dialects=dialects.OPEN_WEIGHTS,
         ),
-        replace(_local("mock", "", "{TREADLE_MOCK_URL}/v1", dialects=dialects.MOCK), stock_key="mock"),
+        replace(
+            _local("mock", "", "{TREADLE_MOCK_URL}/v1", dialects=dialects.MOCK),
+            stock_key="mock",
+            files="openai",
+        ),
     )
 }

@@ -1,4 +1,4 @@
-"""The Gemini Interactions wire, without any state at the provider."""
+"""The Gemini Interactions wire."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from treadle.tools.contract import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class GeminiInteractions:
-    """`POST /interactions` with `store: false`: each request holds all steps, thoughts with their signatures. WIRES §6.
+    """`POST /interactions`: each request holds all steps, thoughts with their signatures. WIRES §6.
+
+    With `store: false`, unless the request says what the provider keeps: then what it has is not sent again, though
+    `segments` are those of all.
 
     A row's `dialect` says where a vendor or model strays. Its keys, with what holds when one is absent:
 
@@ -36,6 +39,7 @@ class GeminiInteractions:
       strict                False; True if functions that may be strict are held to their schemas by "validated"
       hosted                (): kinds of tools that the vendor runs, of those in `HOSTED`
       service_tiers         (): accepted values
+      keeps                 (): of chain, background: what the provider does beyond one request
       extra_body            {}: fields added to every body
 
     A hosted tool's `config` goes out as it is; but for `url_context` of web_search, which has pages read too, and for

@@ -95,12 +95,13 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
     _choice(request, knobs)
     words = [encoded(said(spoken(text))) for text in knobs.asked]
     last = {"generation_config": knobs.config} if knobs.config else {}
-    last |= {**knobs.fields, **token, "store": False, **({"stream": True} if stream else {})}
+    last |= {**knobs.fields, **token, **_stored(request), **({"stream": True} if stream else {})}
+    known = sum(map(len, turns[: request.stored.known])) if request.stored else 0
     fields = [
         b'"model":' + encoded(model.id),
         *([b'"system_instruction":' + system] if system != b'""' else []),
         *([b'"tools":' + array(tools)] if tools else []),
-        b'"input":' + array([*steps, *words]),
+        b'"input":' + array([*steps[known:], *words]),
         encoded(last | knobs.takes("extra_body", {}))[1:-1],
     ]
     return HttpCall(
@@ -112,6 +113,15 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         warnings=tuple(dict.fromkeys(knobs.notes)),
         stream=stream,
     )
+
+
+def _stored(request: ModelRequest) -> JsonObject:
+    """Return what says what is kept, and what this request goes on from."""
+    stored = request.stored
+    if stored is None:
+        return {"store": False}
+    told: JsonObject = {"previous_interaction_id": stored.id} if stored.id else {}
+    return {**told, "store": True} | ({"background": True} if stored.background else {})
 
 
 def _continued(messages: Sequence[Message], model: ModelInfo) -> tuple[Sequence[Message], JsonObject]:

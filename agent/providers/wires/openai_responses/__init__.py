@@ -1,4 +1,4 @@
-"""The OpenAI Responses wire, without any state at the provider."""
+"""The OpenAI Responses wire."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from treadle.tools.contract import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class OpenAIResponses:
-    """`POST /responses` with `store: false`: each request holds all, reasoning in encrypted form. WIRES §1, §10.
+    """`POST /responses`: each request holds all, reasoning in encrypted form. WIRES §1, §10.
+
+    With `store: false`, unless the request says what the provider keeps: then what it has is not sent again, though
+    `segments` are those of all.
 
     The system prompt is sent as developer messages at the head of `input`, not as `instructions`: so each text is a
     piece of the cached prefix that a marker can close, and a notice later in the conversation has the same voice.
@@ -51,6 +54,7 @@ class OpenAIResponses:
       cache_retention      (): accepted values of `prompt_cache_retention`
       cache_options        (): accepted times of `prompt_cache_options`; empty sends none
       cache_marks          (): accepted times of a `prompt_cache_breakpoint`; empty sends none
+      keeps                (): of chain, conversation, background: what the provider does beyond one request
       extra_body           {}: fields added to every body
 
     Replies

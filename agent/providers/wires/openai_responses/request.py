@@ -103,12 +103,12 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
     _output(request, knobs)
     _choice(request, knobs)
     _caching(request, knobs)
-    items = _marked(request, [tuple(system), *turns], knobs)
+    items = _marked(request, [tuple(system), *turns], knobs)[_known(request, [tuple(system), *turns]) :]
     items += [words(text, model) for text in knobs.asked]
     fields = [b'"model":' + encoded(model.id)]
     fields += [b'"tools":' + array(tools)] if tools else []
     fields += [b'"input":' + array(items)]
-    last = {"store": False, **({"stream": True} if stream else {}), **knobs.takes("extra_body", {})}
+    last = _stored(request) | ({"stream": True} if stream else {}) | knobs.takes("extra_body", {})
     fields += [encoded(key) + b":" + encoded(value) for key, value in (knobs.fields | last).items()]
     return HttpCall(
         method="POST",
@@ -118,6 +118,22 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         warnings=tuple(knobs.notes),
         stream=stream,
     )
+
+
+def _known(request: ModelRequest, turns: Sequence[tuple[bytes, ...]]) -> int:
+    """Return how many items the provider has already."""
+    known = request.stored.known if request.stored else 0
+    return sum(map(len, turns[: known + 1])) if known else 0
+
+
+def _stored(request: ModelRequest) -> JsonObject:
+    """Return what says what is kept, and what this request goes on from."""
+    stored = request.stored
+    if stored is None:
+        return {"store": False}
+    name = "conversation" if stored.within == "conversation" else "previous_response_id"
+    told: JsonObject = {name: stored.id} if stored.id else {}
+    return {**told, "store": True} | ({"background": True} if stored.background else {})
 
 
 def _tools(tools: Sequence[ToolSpec], model: ModelInfo) -> list[JsonObject]:
