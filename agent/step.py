@@ -59,6 +59,8 @@ class Calls:
         """Counts against the turn's limit; each turn brings its own."""
         self.denied = 0
         """Calls refused so far in this turn."""
+        self.touched: set[str] = set()
+        """Absolute paths that calls which ran have named so far."""
         self._sandbox = sandbox
         self._permit = permit
         self._keep = keep
@@ -183,6 +185,7 @@ class Calls:
         """Run one call. Whatever the model can learn from becomes a result, not an exception."""
         sandbox = replace(self._sandbox, files=self._sandbox.files.granting(grant))
         context = ToolContext(call.id, sandbox, partial(self._progress, call.id))
+        self.touched.update(ready.access.reads, ready.access.writes)
         try:
             outcome = await ready.tool.run(ready.arguments, context)
         except (ToolError, SandboxError, OSError) as error:

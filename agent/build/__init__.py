@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from treadle.agent.build.confine import confined, spill_folder
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
+from treadle.agent.build.news import DeeperInstructions, joined
 from treadle.agent.build.offer import (
     answers_by_tool,
     check_hosted,
@@ -18,7 +19,7 @@ from treadle.agent.build.offer import (
     tokens_of,
     wanted_of,
 )
-from treadle.agent.build.opening import Answer, Opened, Opening, WorkspaceError, workspace
+from treadle.agent.build.opening import Answer, Guidance, Opened, Opening, WorkspaceError, workspace
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
 from treadle.agent.desk import Desk
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WIRES",
     "Answer",
+    "Guidance",
     "Opened",
     "Opening",
     "WorkspaceError",
@@ -92,6 +94,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 opening.config.connection.retries,
                 through,
                 MadeFiles(None if opening.ephemeral else spill).save,
+                news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )
             yield Opened(
                 Session(session_id, desk, record),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from treadle.agent.build.opening import Opening
+from treadle.agent.build.skills import skills_tool
 from treadle.agent.checks import Check, fits_schema, is_json, verified
 from treadle.agent.desk import Wanted
 from treadle.agent.log import SessionLog
@@ -43,6 +44,8 @@ def make_calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill,
     ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
     dispatcher = tools_tool(lambda: toolbox.snapshot().deferred, calls)
     offered = (*builtin_tools(Seen(), spill, ripgrep), dispatcher)
+    if any(not skill.hidden for skill in opening.guidance.skills):
+        offered = (*offered, skills_tool(opening.guidance.skills))
     toolbox.plug("builtin", [tool for tool in offered if _is_offered(tool, opening.tools)])
     return calls
 
@@ -52,7 +55,7 @@ def _is_offered(tool: Tool, choice: Literal["all", "read", "none"]) -> bool:
         case "all":
             return True
         case "read":
-            return tool.spec.name in {"read", "glob", "grep", "plan"}
+            return tool.spec.name in {"read", "glob", "grep", "plan", "skill"}
         case "none":
             return False
 

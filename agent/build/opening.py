@@ -14,6 +14,7 @@ from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import LanguageModel, ModelInfo, Output
 from treadle.agent.session import Session
 from treadle.agent.workspace.instructions import Instructions
+from treadle.agent.workspace.skills import Skill
 from treadle.sandbox.contract import Level
 
 
@@ -31,6 +32,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Guidance:
+    """What tells the model how to work here, as far as the user trusts it."""
+
+    instructions: tuple[Instructions, ...] = ()
+    takes_in: Callable[[Path], bool] = lambda file: False
+    """Whether the user trusts an instruction file that is come upon while working."""
+    skills: tuple[Skill, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What a session is opened with."""
 
@@ -45,8 +56,7 @@ class Opening:
     """Keep nothing on disk."""
     asker: Asker = nobody
     answer: Answer = Answer()
-    instructions: tuple[Instructions, ...] = ()
-    """What the workspace tells agents, when the user trusts it."""
+    guidance: Guidance = Guidance()
     tools: Literal["all", "read", "none"] = "all"
     given: frozenset[str] = frozenset()
     """Keys of the settings that were asked for just now: these alone change a session that goes on."""

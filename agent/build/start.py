@@ -9,6 +9,7 @@ from pathlib import Path
 from treadle.agent.build.model import price_of_reading
 from treadle.agent.build.offer import hosted_tools
 from treadle.agent.build.opening import Opening, WorkspaceError, workspace
+from treadle.agent.build.skills import index
 from treadle.agent.config import ConfigError
 from treadle.agent.events import MessageAdded, ModelChanged, Prefix, SessionOpened, SettingsChanged
 from treadle.agent.log import SessionLog
@@ -94,11 +95,13 @@ def facts(opening: Opening, root: Path, level: Level) -> tuple[UserMessage, ...]
     system = f"{platform.system()} {platform.machine()}"
     sandbox = load(f"facts/{level}")
     texts = [load("facts/workspace", root=str(root), system=system, git=git, sandbox=sandbox)]
-    for one in opening.instructions:
+    for one in opening.guidance.instructions:
         path = os.path.relpath(one.path, root)
         texts.append(load("facts/instructions", path=path, text=one.text.strip()))
         if one.cut:
             texts.append(load("facts/instructions_cut", path=path))
+    if told := index(opening.guidance.skills):
+        texts.append(told)
     return (notice("\n\n".join(texts)),)
 
 

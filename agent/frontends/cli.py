@@ -16,7 +16,7 @@ from treadle.agent.frontends.cli_sessions import sessions
 from treadle.agent.frontends.options import CONTEXT, KEYS, settings
 
 if TYPE_CHECKING:
-    from treadle.agent.frontends.run import RunOptions
+    from treadle.agent.frontends.opening import RunOptions
 
 
 def main() -> NoReturn:
@@ -342,7 +342,7 @@ def debug_tool(name: str, arguments: str, **given: Any) -> int:
 
 def _options(given: dict[str, Any]) -> RunOptions:
     """Take the settings among the options apart from the others."""
-    from treadle.agent.frontends.run import AnswerOptions, Destination, Past, RunOptions
+    from treadle.agent.frontends.opening import AnswerOptions, Destination, Past, RunOptions
 
     to, past = Destination(**_taken(Destination, given)), Past(**_taken(Past, given))
     answer = AnswerOptions(**_taken(AnswerOptions, given))

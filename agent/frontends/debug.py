@@ -20,10 +20,10 @@ from treadle.agent.build import WIRES, Opening, WorkspaceError, language_model, 
 from treadle.agent.build.neutral import Neutral, NotNeutral, neutral, request_of
 from treadle.agent.config import ConfigError, environment, folders, load
 from treadle.agent.events import CallDelta, HostedDelta, ReasoningDelta, StreamDelta, TextDelta
+from treadle.agent.frontends.opening import RunOptions, opening_for
 from treadle.agent.frontends.outcome import EXIT, Result
 from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit
 from treadle.agent.frontends.prompt import UsageError
-from treadle.agent.frontends.run import RunOptions, opening_for
 from treadle.agent.log import LogError
 from treadle.agent.messages import user
 from treadle.agent.providers.client import Client, recorded

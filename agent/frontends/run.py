@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
 
 import anyio
 
-from treadle.agent.build import Answer, Opening, WorkspaceError, open_session, workspace
-from treadle.agent.config import ConfigError, Folders, assigned, environment, folders, load
+from treadle.agent.build import Opening, WorkspaceError, open_session
+from treadle.agent.config import ConfigError, Folders, environment, folders
 from treadle.agent.events import Event, MessageAdded, TurnEnded
-from treadle.agent.frontends.asking import asker_for
 from treadle.agent.frontends.eventloop import run
 from treadle.agent.frontends.faults import told_fault
 from treadle.agent.frontends.folder import FolderOutput
 from treadle.agent.frontends.interrupts import Interrupts
+from treadle.agent.frontends.opening import Destination, RunOptions, opening_for
 from treadle.agent.frontends.outcome import Result
 from treadle.agent.frontends.outputs import (
-    Format,
     Output,
     OutputClosed,
     complain,
@@ -30,77 +26,15 @@ from treadle.agent.frontends.outputs import (
     output_for,
     wants_color,
 )
-from treadle.agent.frontends.prompt import UsageError, read_prompt
-from treadle.agent.frontends.sessions import fork_session
+from treadle.agent.frontends.prompt import UsageError
 from treadle.agent.log import LogError, SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, user
-from treadle.agent.permit import nobody
-from treadle.agent.providers.contract import Output as Wanted
 from treadle.agent.providers.contract import ProviderError
 from treadle.agent.session import Session
-from treadle.agent.sessions import NoSuchSession, find, newest
-from treadle.agent.workspace.instructions import instruction_files, read_instructions
-from treadle.agent.workspace.trust import PROJECT_CONFIG, TrustStore, takes_effect
+from treadle.agent.sessions import NoSuchSession
 from treadle.sandbox.contract import SandboxError, SandboxUnavailable
-from treadle.tools.contract import JsonObject
 
 UNREAD = "standard output was closed; the session is saved"
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """Which session a run goes on with; at most one of the first three is given."""
-
-    resume: str | None = None
-    """Id of a session to go on with, or the beginning of one."""
-    fork: str | None = None
-    """ID[@ENTRY] of a session whose past a new one begins with."""
-    go_on: bool = False
-    """Go on with the newest session of the workspace."""
-    ephemeral: bool = False
-    """Keep nothing on disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where what a run says goes."""
-
-    output: Format = "text"
-    last_message: Path | None = None
-    """A file that gets the final message too."""
-    output_dir: Path | None = None
-    """A folder that gets everything, however the run ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerOptions:
-    """What the final message must be, and what must hold before it counts."""
-
-    schema: JsonObject | None = None
-    """JSON Schema; None for text."""
-    json_mode: bool = False
-    verify: str | None = None
-    """A command that must succeed before the task is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What `treadle run` was asked for."""
-
-    prompt: str | None = None
-    """None or `-` reads standard input; with a prompt, what stands there is appended as a block."""
-    folder: Path = Path()
-    flags: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Settings by dotted key; None where a flag was not given."""
-    assignments: tuple[str, ...] = ()
-    to: Destination = Destination()
-    past: Past = Past()
-    answer: AnswerOptions = AnswerOptions()
-    permission_command: str | None = None
-    """A program that answers what rules leave open; None asks at the terminal, if there is one."""
-    trust: bool = False
-    """Trust the folder as it is now, and remember that."""
-    tools: Literal["all", "read", "none"] = "all"
 
 
 def run_task(options: RunOptions) -> int:
@@ -174,37 +108,6 @@ def _os_error(error: OSError, places: Folders) -> str:
     return f"{where}{error.strerror or error}" + (hint if ours else "")
 
 
-def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> tuple[Opening, str | None]:
-    """Return what a session is opened with, and the prompt: None goes on with what is unfinished.
-
-    Raises `UsageError`, `WorkspaceError`, `ConfigError`, `NoSuchSession`.
-    """
-    root = workspace(options.folder)
-    places = folders(env)
-    trusted = _is_trusted(root, places, options, result)
-    project = root / PROJECT_CONFIG if trusted and (root / PROJECT_CONFIG).is_file() else None
-    config = load(env, options.flags, options.assignments, project)
-    resume = _session_file(options, places, root)
-    goes_on = resume is not None or options.past.fork is not None
-    prompt = read_prompt(options.prompt, optional=goes_on)
-    instructions = read_instructions(instruction_files(root)) if trusted else ()
-    if options.past.fork is not None:  # last, for it makes a file
-        resume = fork_session(places, options.past.fork)
-    return Opening(
-        root,
-        config,
-        env,
-        places,
-        resume,
-        options.past.ephemeral,
-        instructions=instructions,
-        tools=options.tools,
-        given=_given(options),
-        answer=Answer(Wanted(options.answer.schema, options.answer.json_mode), options.answer.verify),
-        asker=asker_for(options.permission_command, str(root), env) or nobody,
-    ), prompt
-
-
 async def _run(
     options: RunOptions, env: Mapping[str, str], output: Output, result: Result, interrupts: Interrupts
 ) -> None:
@@ -246,19 +149,6 @@ async def _run_session(
         _conclude(result, ended, interrupts)
 
 
-def _is_trusted(root: Path, places: Folders, options: RunOptions, result: Result) -> bool:
-    """Say whether what lies in the workspace may steer the session; when not, say what is ignored."""
-    store = TrustStore(places.state / "trust.json")
-    if options.trust:
-        store.trust(root)
-    if store.trusts(root):
-        return True
-    result.found.untrusted = [os.path.relpath(file, root) for file in takes_effect(root)]
-    names = ", ".join(result.found.untrusted)
-    complain(f"treadle: this folder is not trusted: ignoring {names}; --trust takes them in")
-    return False
-
-
 def _conclude(result: Result, ended: TurnEnded, interrupts: Interrupts) -> None:
     result.turn = ended
     if ended.outcome == "cancelled" and interrupts.code is None:
@@ -288,17 +178,6 @@ async def _until_interrupted(
         raise first_of(failures) from None
     assert ended is not None
     return ended
-
-
-def _given(options: RunOptions) -> frozenset[str]:
-    flags = {key for key, value in options.flags.items() if value is not None and value != ()}
-    return assigned(options.assignments) | flags
-
-
-def _session_file(options: RunOptions, places: Folders, root: Path) -> Path | None:
-    if options.past.resume is not None:
-        return find(places.sessions, options.past.resume)
-    return newest(places.sessions, root) if options.past.go_on else None
 
 
 def _left_over(log: SessionLog) -> str:

@@ -27,8 +27,12 @@ def instruction_files(folder: Path) -> tuple[Path, ...]:
     """Return the instruction files that hold for a folder, the repository's root first. They are not read."""
     root = repository(folder) or folder
     chain = [place for place in (folder, *folder.parents) if place == root or root in place.parents]
-    found = (next((file for file in _named(place) if file.is_file()), None) for place in reversed(chain))
-    return tuple(file for file in found if file is not None)
+    return tuple(file for place in reversed(chain) if (file := instruction_file(place)))
+
+
+def instruction_file(folder: Path) -> Path | None:
+    """Return the instruction file of one folder. None when it has none."""
+    return next((file for name in NAMES if (file := folder / name).is_file()), None)
 
 
 def read_instructions(files: tuple[Path, ...]) -> tuple[Instructions, ...]:
@@ -48,7 +52,3 @@ def read_instructions(files: tuple[Path, ...]) -> tuple[Instructions, ...]:
             read.append(Instructions(file, text, cut))
         left -= min(len(data), left)
     return tuple(reversed(read))
-
-
-def _named(folder: Path) -> tuple[Path, ...]:
-    return tuple(folder / name for name in NAMES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from treadle.agent.workspace.instructions import instruction_files
+from treadle.agent.workspace.skills import project_skill_files, resources
 from treadle.tools.contract import as_object
 
 PROJECT_CONFIG = Path(".treadle") / "config.toml"
@@ -17,7 +18,9 @@ PROJECT_CONFIG = Path(".treadle") / "config.toml"
 def takes_effect(folder: Path) -> tuple[Path, ...]:
     """Return the files of a workspace that would steer a session: nothing of them is read before it is trusted."""
     config = folder / PROJECT_CONFIG
-    return (*instruction_files(folder), *((config,) if config.is_file() else ()))
+    skills = project_skill_files(folder)
+    scripts = (file for skill in skills for file in resources(skill.parent))
+    return (*instruction_files(folder), *((config,) if config.is_file() else ()), *skills, *scripts)
 
 
 def digest(files: tuple[Path, ...]) -> str:
@@ -42,7 +45,18 @@ class TrustStore:
 
     def trust(self, folder: Path) -> None:
         """Trust the folder as it is now. Raises OSError; the file is replaced whole or not at all."""
-        decisions = self._read() | {str(folder): digest(takes_effect(folder))}
+        self._write({str(folder): digest(takes_effect(folder))})
+
+    def trusts_file(self, file: Path) -> bool:
+        """Say whether a single file is trusted as it is now, as an instruction file deep in a workspace."""
+        return self._read().get(str(file)) == digest((file,))
+
+    def trust_file(self, file: Path) -> None:
+        """Trust a single file as it is now. Raises OSError."""
+        self._write({str(file): digest((file,))})
+
+    def _write(self, decisions: dict[str, str]) -> None:
+        decisions = self._read() | decisions
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = self._file.with_name(f".{self._file.name}.{token_hex(4)}")
         try:
