@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from treadle.sandbox.frozen import frozen
 
 Status: TypeAlias = Literal["enforced", "warned", "not applicable"]
 """enforced: nothing goes out above it · warned: said, and sent · not applicable: of no use here, because."""
@@ -76,7 +77,7 @@ MEANINGS: Final[dict[What, tuple[str, str]]] = {
 """The unit of each, and what it counts. A token of a conversation is counted in the catalogue's windows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One published limit. `vendor`, `wire` and `model` are globs; the first row that fits is the one that holds."""
 
