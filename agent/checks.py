@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from treadle.prompts import load
 from treadle.sandbox.contract import Sandbox
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.run import run
 from treadle.tools.contract import JsonObject
 
@@ -19,7 +19,7 @@ _TAIL = 4_000
 """Characters of a failed command's output that the model is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One condition on the end of a turn."""
 

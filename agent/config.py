@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from treadle.agent.providers.retry import Retries
 from treadle.agent.providers.transport import Timeouts
 from treadle.agent.providers.vendors import ProviderSettings
 from treadle.agent.settings import Effort, Mode, Sampling
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.rules import parse_rule
 from treadle.tools.contract import Frozen, HostedKind, JsonObject, as_object
 
@@ -77,7 +77,7 @@ class Config(Frozen):
     """By VENDOR/MODEL, where both may be globs."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folders:
     """Where treadle keeps its things."""
 

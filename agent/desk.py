@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from treadle.agent.checks import Check
@@ -14,10 +14,11 @@ from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.contract import LanguageModel, Output, ProviderError
 from treadle.agent.providers.retry import Retries
 from treadle.agent.step import Calls
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Artifact
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What the end of a turn must look like."""
 
@@ -66,7 +67,7 @@ async def no_news(conversation: Conversation) -> tuple[Body, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desk:
     """Everything a session works with. Made once, by `build`."""
 

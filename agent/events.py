@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
 
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from treadle.agent.messages import Message, Usage
 from treadle.agent.settings import Settings
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Artifact, Frozen, ToolCall, ToolResult, ToolSpec
 
 FORMAT = 1
@@ -220,17 +220,17 @@ class Entry(Frozen):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReasoningDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallDelta:
     """More of a call that is being written. `id` and `name` are known as soon as its first delta."""
 
@@ -240,7 +240,7 @@ class CallDelta:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostedDelta:
     """A tool that the provider runs moved on."""
 
@@ -251,12 +251,12 @@ class HostedDelta:
 StreamDelta: TypeAlias = TextDelta | ReasoningDelta | CallDelta | HostedDelta
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepStarted:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RetryScheduled:
     """A request failed and is made again after a wait; what was shown of its reply no longer counts."""
 
@@ -265,20 +265,20 @@ class RetryScheduled:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallProgress:
     call_id: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PermissionAsked:
     call: ToolCall
     access: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noted:
     """Something the user should know, once."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from treadle.agent.events import Body, Compacted, LimitName
 from treadle.agent.messages import Usage
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import ToolCall, ToolResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What one turn may use. None means no limit."""
 
@@ -26,7 +27,7 @@ class Limits:
     """Seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """What a turn has used so far."""
 

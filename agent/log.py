@@ -7,7 +7,6 @@ import fcntl
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from treadle.agent.conversation import Conversation
 from treadle.agent.events import FORMAT, Body, Entry, Rewound
+from treadle.sandbox.frozen import frozen
 
 
 class LogError(Exception):
@@ -33,7 +33,7 @@ class LogBusy(LogError): ...
 class LogDamaged(LogError): ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """What a session file holds."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 import anyio
 
 from treadle.agent.settings import Mode
 from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.paths import resolve
 from treadle.sandbox.policy import decide
 from treadle.sandbox.rules import Rule
@@ -18,7 +18,7 @@ from treadle.tools.contract import ToolCall
 By: TypeAlias = Literal["rule", "mode", "user", "command", "headless"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allowed:
     """The call may run."""
 
@@ -28,7 +28,7 @@ class Allowed:
     """Files that it may write, as the links led when it was judged; what an asker leaves out, the question holds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """The call must not run. The model is told the reason."""
 
@@ -36,7 +36,7 @@ class Refused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsure:
     """Rules and mode leave it to somebody who can be asked."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from uuid import uuid4
@@ -26,6 +26,7 @@ from treadle.agent.limits import Meter
 from treadle.agent.permit import Allowed, Permit, Refused, Unsure, in_words
 from treadle.sandbox.conflicts import earlier_conflicts
 from treadle.sandbox.contract import Access, Sandbox, SandboxError
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.paths import resolve
 from treadle.tools.contract import (
     JsonObject,
@@ -41,7 +42,7 @@ from treadle.tools.contract import (
 from treadle.tools.toolbox import Toolbox
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Ready:
     """A call that names a tool and fits it."""
 

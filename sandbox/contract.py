@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol, TypeAlias
+
+from treadle.sandbox.frozen import frozen
 
 Level: TypeAlias = Literal["bwrap", "landlock", "docker", "none"]
 """What confines commands: the `sandbox` field of every result."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a session works. Paths are absolute; `cwd` lies in `root` or in one of `extra`."""
 
@@ -21,7 +23,7 @@ class Place:
     """More folders that calls may write to (`--add-dir`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """What one tool call would touch. The policy judges this, never raw arguments.
 
@@ -42,7 +44,7 @@ class Access:
     """True when it touches nothing outside the session (a plan, a search of the tools): never asked about."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """A program to start. `argv[0]` is looked up in the child's PATH."""
 
@@ -52,7 +54,7 @@ class Command:
     """Set on top of the sandbox's own clean environment."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessLimits:
     """What one command may use. None means no limit of ours."""
 
@@ -61,7 +63,7 @@ class ProcessLimits:
     memory_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """How far one command is let out."""
 
@@ -114,7 +116,7 @@ class Processes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """Identifies the content of a file at one moment."""
 
@@ -123,7 +125,7 @@ class Version:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileInfo:
     path: str
     kind: Literal["file", "folder", "other"]
@@ -189,7 +191,7 @@ class ChangedOnDisk(SandboxError): ...
 class ProcessGone(SandboxError): ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sandbox:
     """Where calls act: one place, its files, its processes."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from treadle.sandbox.frozen import frozen
+
 MARK = "TREADLE_CALL"
 """Environment variable that every process of a command inherits; its value holds the command's token."""
 
@@ -17,7 +19,7 @@ _BRIEF = 1.0
 """Seconds in which process ids surely do not wrap around."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One line of the process table."""
 

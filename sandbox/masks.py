@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.paths import inside
 
 _SECRETS = (
@@ -21,7 +21,7 @@ _SECRETS = (
 _PROCESS = re.compile(r"/proc/\d+(/|$)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Masks:
     """Absolute paths without links."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.paths import inside
 from treadle.sandbox.rules import Kind, Rule, Verdict
 
@@ -34,7 +34,7 @@ _NOUNS: dict[Kind, str] = {
 _SEVERITY: dict[Verdict, int] = {"deny": 0, "ask": 1, "allow": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What the policy says, and why in one line."""
 
@@ -44,7 +44,7 @@ class Decision:
     """The rule that decided; None when the mode did."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Judge:
     rules: Sequence[Rule]
     mode: Mode

@@ -9,7 +9,6 @@ import termios
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
 from secrets import token_hex
@@ -21,6 +20,7 @@ from anyio.lowlevel import checkpoint
 
 from treadle.sandbox.contract import Command, Level, ProcessGone, ProcessLimits, Profile, SandboxError
 from treadle.sandbox.family import MARK, Family
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.syscalls import adopt_orphans
 
 _CHUNK = 1 << 16
@@ -36,7 +36,7 @@ _GUARD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launch:
     """What is really executed for a command."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from treadle.sandbox.contract import Place
+from treadle.sandbox.frozen import frozen
 from treadle.sandbox.paths import inside
 
 Verdict: TypeAlias = Literal["allow", "ask", "deny"]
@@ -29,7 +29,7 @@ _STARTERS = frozenset({
 """Words after which, options aside, another program is named."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One rule. `Tool` alone means all that it does; a name that takes no pattern is matched with tool names."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import anyio
 
 from treadle.sandbox.contract import Command, Sandbox
+from treadle.sandbox.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """How a command ended."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from treadle.sandbox.contract import Access, Place, Sandbox
+from treadle.sandbox.frozen import frozen
 
 JsonObject: TypeAlias = dict[str, Any]
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
@@ -188,7 +188,7 @@ class ToolResult(Frozen):
         return self.status != "ok"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What a tool's `run` returns."""
 
@@ -206,7 +206,7 @@ class ToolError(Exception):
         self.details = details
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolContext:
     """All that a running call may reach."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Function, JsonObject, Outcome, Tool, ToolContext, ToolError
 
 A = TypeVar("A", bound=BaseModel)
@@ -39,7 +39,7 @@ def schema_of(model: type[BaseModel]) -> JsonObject:
     return _tidy(raw, raw.get("$defs", {}), ())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Defined(Generic[A]):
     spec: Function
     model: type[A]

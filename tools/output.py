@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from dataclasses import dataclass
 from types import TracebackType
 
 import anyio
 from anyio import AsyncFile
+
+from treadle.sandbox.frozen import frozen
 
 SHOWN = 32_000
 """Bytes of output that a model is shown at most."""
@@ -17,7 +18,7 @@ SPILLED = 256 * 1024 * 1024
 """Bytes that are kept in the file at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """Output as a model is shown it."""
 

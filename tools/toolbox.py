@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Tool, ToolSpec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolSet:
     """What one step may call."""
 
@@ -56,7 +56,7 @@ class Toolbox:
         return ToolSet(self._revision, MappingProxyType(tools), MappingProxyType(deferred))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Source:
     tools: tuple[Tool, ...]
     deferred: bool

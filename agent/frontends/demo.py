@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from time import monotonic
@@ -25,6 +24,7 @@ from treadle.agent.mock.server import serve
 from treadle.agent.providers.contract import ProviderError
 from treadle.sandbox.bubblewrap import find, probe
 from treadle.sandbox.contract import SandboxUnavailable
+from treadle.sandbox.frozen import frozen
 
 TASK = "ledger"
 MODEL = "mock/demo-1"
@@ -33,7 +33,7 @@ _COUNTS = ("Ran ", "OK", "FAILED", "# pass", "# fail")
 _DIFF_STYLES = (("+++", "1"), ("---", "1"), ("diff ", "1"), ("@@", "36"), ("+", "32"), ("-", "31"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Screen:
     """Where the demo is shown: standard output, coloured or not."""
 

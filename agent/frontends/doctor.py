@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -26,11 +26,12 @@ from treadle.agent.providers.vendor_rows import VENDORS
 from treadle.agent.providers.vendors import base_variables
 from treadle.sandbox.bubblewrap import find, probe
 from treadle.sandbox.contract import SandboxUnavailable
+from treadle.sandbox.frozen import frozen
 
 _MARKS = {"ok": ("ok", "green"), "note": ("-", "yellow"), "broken": ("BROKEN", "red")}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One thing that was looked at."""
 

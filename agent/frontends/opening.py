@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +21,14 @@ from treadle.agent.providers.contract import Output as Wanted
 from treadle.agent.sessions import find, newest
 from treadle.agent.workspace.instructions import instruction_files, read_instructions
 from treadle.agent.workspace.trust import PROJECT_CONFIG, TrustStore, takes_effect
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 _NAMED = 8
 """Files named in one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Past:
     """Which session a run goes on with; at most one of the first three is given."""
 
@@ -41,7 +42,7 @@ class Past:
     """Keep nothing on disk."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Destination:
     """Where what a run says goes."""
 
@@ -52,7 +53,7 @@ class Destination:
     """A folder that gets everything, however the run ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerOptions:
     """What the final message must be, and what must hold before it counts."""
 
@@ -63,7 +64,7 @@ class AnswerOptions:
     """A command that must succeed before the task is done."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunOptions:
     """What `treadle run` was asked for."""
 

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from treadle.sandbox.frozen import frozen
 
 HOME = Path(__file__).parents[2] / "workspaces"
 """Where the tasks are: beside our packages, installed or not."""
@@ -43,7 +44,7 @@ class _Sheet(BaseModel):
     needs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Task:
     """One task, in a folder of its own."""
 
@@ -78,7 +79,7 @@ class Task:
         return tuple(program for program in self.needs if shutil.which(program) is None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proof:
     """What the verify command came to."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import assert_never
 
 from treadle.agent.mock.check import Refused
@@ -20,12 +20,13 @@ from treadle.agent.mock.script import (
     StatusFault,
     StreamErrorFault,
 )
+from treadle.sandbox.frozen import frozen
 
 JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """One answer on the wire."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from treadle.agent.mock.anthropic import VERSION, Anthropic
@@ -17,6 +17,7 @@ from treadle.agent.mock.multipart import Part, parts
 from treadle.agent.mock.rented import ResponsesOnAzure
 from treadle.agent.mock.responses import Responses
 from treadle.agent.mock.routes import Request, Route
+from treadle.sandbox.frozen import frozen
 
 PURPOSES = ("assistants", "batch", "evals", "fine-tune", "user_data", "vision")
 SEALED = frozenset({"assistants", "user_data", "vision"})
@@ -28,7 +29,7 @@ GENERATED = "generated"
 """The purpose of files that the vendor made, and gives out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenAIFiles:
     """`/v1/files` as OpenAI has it."""
 
@@ -89,7 +90,7 @@ class OpenAIFiles:
         return file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnthropicFiles:
     """`/v1/files` as Anthropic has it: part of the API of 2026, a beta before."""
 

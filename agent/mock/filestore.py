@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from treadle.sandbox.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A file as it was uploaded, or as the vendor made it."""
 

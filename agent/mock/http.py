@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import anyio
 from anyio.abc import ByteStream
 
 from treadle.agent.mock.delivery import Delivery
+from treadle.sandbox.frozen import frozen
 
 RECEIVE = 256 * 1024
 WRITE = 64 * 1024
@@ -28,7 +28,7 @@ class Left(Exception):
     """The client has closed the connection, or broken it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """A request without its body."""
 

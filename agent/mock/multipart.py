@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from treadle.agent.mock.check import Refused
+from treadle.sandbox.frozen import frozen
 
 _PARAMETER = re.compile(r';\s*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One part of a body."""
 

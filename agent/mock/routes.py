@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote
 
@@ -12,9 +11,10 @@ from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Face, Vendor
 from treadle.agent.mock.delivery import Delivery
 from treadle.agent.mock.jsontext import Json, read
+from treadle.sandbox.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """A request to something that is kept."""
 
@@ -57,7 +57,7 @@ Answer: TypeAlias = Callable[[Request], Delivery]
 """Answers a request, or raises Refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One method of one path."""
 

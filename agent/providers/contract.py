@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Any, Literal, Protocol, TypeAlias
 
 from treadle.agent.events import StreamDelta
 from treadle.agent.messages import AssistantMessage, Message, Warned
 from treadle.agent.settings import Effort, Sampling
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject, ToolSpec
 
 WireName: TypeAlias = Literal[
@@ -19,7 +20,7 @@ WireName: TypeAlias = Literal[
 Dialect: TypeAlias = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prices:
     """USD a million tokens. None means that the figure is not known."""
 
@@ -34,7 +35,7 @@ class Prices:
     """What a whole request costs when its input is longer than so many tokens, by rising threshold."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelInfo:
     """Which model, over which wire, from which vendor: one row of the catalogue, made whole."""
 
@@ -55,7 +56,7 @@ class ModelInfo:
     """What the user says of how much it takes, in the words of `providers.limits`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breakpoint:
     """A place up to which a provider is asked to keep what it has read."""
 
@@ -66,7 +67,7 @@ class Breakpoint:
     """None is the provider's default."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caching:
     breakpoints: tuple[Breakpoint, ...] = ()
     key: str = ""
@@ -74,7 +75,7 @@ class Caching:
     retention: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     schema: JsonObject | None = None
     """JSON Schema that the reply must fit; None for plain text."""
@@ -88,7 +89,7 @@ class Output:
 ToolChoice: TypeAlias = Literal["auto", "none", "required"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """That the provider is to keep the reply, and what it has kept already."""
 
@@ -101,7 +102,7 @@ class Stored:
     """Work on though nobody listens."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelRequest:
     """What a model is asked, in the order in which providers cache it."""
 
@@ -119,7 +120,7 @@ class ModelRequest:
     """None: the provider keeps nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FormPart:
     """One field of a multipart body."""
 
@@ -129,7 +130,7 @@ class FormPart:
     mime: str = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpCall:
     """An encoded request: data, not I/O. A batch file is made of these too."""
 
@@ -149,7 +150,7 @@ class HttpCall:
     stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rendered:
     """One message in a wire's bytes, and what was lost on the way."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from treadle.agent.providers.contract import AuthFailed
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject, as_object
 
 _GOOGLE: Final = "https://oauth2.googleapis.com/token"
@@ -17,7 +18,7 @@ _ENTRA: Final = "https://login.microsoftonline.com"
 _ENTRA_SCOPE: Final = "https://cognitiveservices.azure.com/.default"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signer:
     """The key of a service account, and what it says (RFC 7523)."""
 
@@ -28,7 +29,7 @@ class Signer:
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """What a token endpoint is asked with (RFC 6749 §4.4 and §6, RFC 7523 §2.1)."""
 

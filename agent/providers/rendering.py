@@ -6,12 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from treadle.agent.messages import Warned
 from treadle.agent.providers.contract import InvalidRequest
 from treadle.agent.settings import Effort
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import (
     Content,
     FileRef,
@@ -63,7 +63,7 @@ def array(items: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(items) + b"]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class McpServer:
     """An MCP server that the provider is to connect to."""
 

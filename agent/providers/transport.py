@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +19,7 @@ from treadle.agent.providers.contract import (
     Unreachable,
 )
 from treadle.agent.providers.httpx_alone import httpx
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Frozen
 
 _ERROR_BYTES = 1 << 20
@@ -61,7 +61,7 @@ class Authenticator(Protocol):
     async def aclose(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """Where calls go: a base URL, what is sent with each, and the proxy on the way, if any."""
 

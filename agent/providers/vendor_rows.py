@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, TypeAlias
 
 from treadle.agent.providers import dialects
 from treadle.agent.providers.contract import Dialect, WireName
 from treadle.agent.providers.dialects import ByWire
+from treadle.sandbox.frozen import frozen
 
 Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
 """The header that carries the key; `bearer` is `Authorization: Bearer`."""
@@ -17,7 +18,7 @@ Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "n
 FileStoreName: TypeAlias = Literal["openai", "anthropic", "gemini"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vendor:
     """One row: a place that serves models.
 

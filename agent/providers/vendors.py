@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from ipaddress import ip_address
@@ -18,6 +18,7 @@ from treadle.agent.providers.credentials import Grant, entra_grant, google_grant
 from treadle.agent.providers.dialects import ByWire
 from treadle.agent.providers.limits import LimitSettings
 from treadle.agent.providers.vendor_rows import VENDORS, Auth, FileStoreName, Vendor
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Frozen
 
 _SHORTEST_SECRET = 6
@@ -26,7 +27,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """A vendor as it is reached from here."""
 

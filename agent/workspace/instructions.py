@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from treadle.agent.workspace.head import repository
+from treadle.sandbox.frozen import frozen
 
 NAMES = ("AGENTS.override.md", "AGENTS.md", "CLAUDE.md")
 """In each folder the first of these counts."""
@@ -13,7 +13,7 @@ MOST_BYTES = 32 * 1024
 """Of all files of a chain together. What lies nearer to the folder worked on is kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Instructions:
     """One instruction file."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from treadle.prompts import load
 from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Function, JsonObject, Outcome, Text, ToolContext, ToolError
 from treadle.tools.schema import misfit
 
 NAME = "answer"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerTool:
     """Takes an answer that fits the schema, and refuses any other."""
 

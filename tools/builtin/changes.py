@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import unified_diff
 from itertools import takewhile
 from typing import Literal
 
 from treadle.sandbox.contract import Version
+from treadle.sandbox.frozen import frozen
 from treadle.tools.builtin.text import encoding_of
 from treadle.tools.contract import JsonObject
 
@@ -31,7 +31,7 @@ class Seen:
         return None if seen is None else seen.sha256 != now.sha256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One file that a call changed."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from treadle.prompts import load
 from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.frozen import frozen
 from treadle.tools.builtin.changes import Seen, change
 from treadle.tools.builtin.misses import why_missed
 from treadle.tools.builtin.paths import absolute, explained, find, shown
@@ -101,7 +101,7 @@ def apply(data: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[int]]:
     return bytes(result + data[end:]), spots
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Span:
     start: int
     end: int

@@ -7,13 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from treadle.sandbox.contract import Command, Process, Profile
+from treadle.sandbox.frozen import frozen
 from treadle.tools.builtin import scan
 from treadle.tools.builtin.paths import explained, shown
 from treadle.tools.contract import ToolContext, ToolError
@@ -52,7 +53,7 @@ class Take(Protocol):
     async def __call__(self, path: str, number: int, matches: bool, line: bytes) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     base: str
     target: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+
+from treadle.sandbox.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Encoding:
     """What a file's first bytes say about the rest."""
 

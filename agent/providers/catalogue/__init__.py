@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -17,6 +17,7 @@ from treadle.agent.providers.catalogue.rows import CLOSED, ROWS, Row
 from treadle.agent.providers.contract import Dialect, InvalidRequest, ModelInfo, NotFound, Prices, WireName
 from treadle.agent.providers.dialects import ByWire
 from treadle.agent.providers.limits import LimitSettings
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Frozen, as_object
 
 PACKAGED: Mapping[str, str] = {
@@ -40,7 +41,7 @@ _UNKNOWN = Row("")
 _VERSION = re.compile(r"(?<=-)\d[\d.]*(?:-\d+)*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """What a data package says of a model."""
 
@@ -89,7 +90,7 @@ class ModelSettings(Frozen):
         return Prices(self.price.input, self.price.output, self.price.cache_read, write)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Home:
     """What a vendor brings to every model it serves."""
 
@@ -114,7 +115,7 @@ class Home:
         return self.usual and self.vendor in CLOSED
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shelf:
     """What models are looked up with."""
 

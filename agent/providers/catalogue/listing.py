@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
@@ -20,6 +20,7 @@ from treadle.agent.providers.catalogue import (
 from treadle.agent.providers.catalogue.retired import last_day
 from treadle.agent.providers.catalogue.rows import ROWS
 from treadle.agent.providers.contract import ModelInfo, Prices, ProviderError, WireName
+from treadle.sandbox.frozen import frozen
 
 _WILD: Final = frozenset("*[?")
 _MEDIA: Final[Mapping[WireName, tuple[str, ...]]] = {
@@ -39,7 +40,7 @@ _EFFORTS: Final[Mapping[WireName, tuple[str, ...]]] = {
 """What a wire takes as effort where no row says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Described:
     """What a data package says of a model beside its price."""
 
@@ -61,7 +62,7 @@ class Limits(Protocol):
     def names(self, vendor: str) -> Collection[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One model of the list."""
 
@@ -82,7 +83,7 @@ class Entry:
         return f"{self.info.vendor}/{self.info.id}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """What a list is made of."""
 
@@ -137,7 +138,7 @@ def entry(vendor: str, model: str, sources: Sources) -> Entry | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Open:
     """The data package, open at one model."""
 

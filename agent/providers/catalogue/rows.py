@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 
 from treadle.agent.providers import dialects
 from treadle.agent.providers.contract import Dialect, Prices, WireName
 from treadle.agent.providers.dialects import ByWire
+from treadle.sandbox.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """What holds for the models that a glob names."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure
@@ -18,10 +17,11 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.wires.anthropic.request import request_call
 from treadle.agent.providers.wires.anthropic.stream import MessageDecoder, read_whole
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Anthropic:
     """`POST /messages`, at Anthropic and where its API is spoken too. WIRES §4.
 

@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
 
@@ -41,6 +40,7 @@ from treadle.agent.providers.rendering import (
     file_id,
     media_placeholder,
 )
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Inline, JsonObject, Media, ToolRef, ToolResult, Url
 
 CONTAINER: Final = "container"
@@ -54,7 +54,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 _UNANSWERED: Final = Warned(code="results_dropped", field="messages", detail="their calls are not sent")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """What one message is on this wire. Without blocks it is not sent: the API joins what stands beside it."""
 

@@ -6,7 +6,6 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, assert_never, cast
 from urllib.parse import quote
@@ -32,6 +31,7 @@ from treadle.agent.providers.rendering import (
     snap_ttl,
 )
 from treadle.agent.providers.wires.anthropic.blocks import Turn, is_container, text_block, turns
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 VERSION: Final = "2026-10-21"
@@ -68,7 +68,7 @@ _UNSUPPORTED: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Losses:
     """What a model takes otherwise than asked, or not at all."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, TypeAlias, assert_never, cast
 
@@ -40,6 +39,7 @@ from treadle.agent.providers.rendering import (
     media_placeholder,
     result_text,
 )
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Inline, JsonObject, Media, Text, ToolCall, ToolResult, Url
 
 CONTINUATION: Final = "continuation"
@@ -57,7 +57,7 @@ _ATTACHED: Final = "(see the attachment)"
 _MEDIA: Final = ("image", "document", "audio", "video")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """A run of parts of one role. Without parts it is not sent."""
 
@@ -65,7 +65,7 @@ class Turn:
     parts: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Made:
     """A call as it is sent: what its result must repeat."""
 

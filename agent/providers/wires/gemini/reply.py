@@ -27,6 +27,7 @@ from treadle.agent.messages import (
 from treadle.agent.providers.contract import ModelInfo
 from treadle.agent.providers.rendering import derived_id, dumps
 from treadle.agent.providers.wires.gemini.parts import CONTINUATION
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Inline, Json, JsonObject, Media, Text, ToolCall, Url
 
 _STOPS: Final[Mapping[str, StopReason]] = {
@@ -78,7 +79,7 @@ class Piece:
         return self.body | {"text": "".join((string(self.body.get("text")), *self.texts))}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What a message is made of."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from treadle.agent.providers.rendering import (
 )
 from treadle.agent.providers.wires.gemini.parts import Turn, contents, is_home, names_rest, sendable, turns
 from treadle.agent.settings import Effort, Sampling
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 SAMPLING: Final[Mapping[str, str]] = {
@@ -62,7 +62,7 @@ _PLAIN: Final[JsonObject] = {
 """The parameters of the function that stands for a freeform tool."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Knobs:
     """What a body holds beside tools and contents, while it is put together."""
 

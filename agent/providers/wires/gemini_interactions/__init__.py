@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure
@@ -18,10 +17,11 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.wires.gemini_interactions.request import request_call
 from treadle.agent.providers.wires.gemini_interactions.stream import InteractionDecoder, read_whole
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiInteractions:
     """`POST /interactions`: each request holds all steps, thoughts with their signatures. WIRES §6.
 

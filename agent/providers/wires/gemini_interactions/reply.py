@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from treadle.agent.messages import (
@@ -26,6 +25,7 @@ from treadle.agent.messages import (
 from treadle.agent.providers.contract import ModelInfo
 from treadle.agent.providers.rendering import dumps
 from treadle.agent.providers.wires.gemini_interactions.steps import CONTINUATION, as_args
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Inline, Json, JsonObject, Media, Text, ToolCall, Url
 
 _STOPS: Final[Mapping[str, StopReason]] = {
@@ -42,7 +42,7 @@ _KINDS: Final[Mapping[str, str]] = {
 _MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What a message is made of."""
 

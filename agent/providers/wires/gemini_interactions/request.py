@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from treadle import prompts
@@ -27,6 +26,7 @@ from treadle.agent.providers.wires.gemini_interactions.steps import (
     said,
     spoken,
 )
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 HOSTED: Final[Mapping[str, JsonObject]] = {
@@ -54,7 +54,7 @@ _PLAIN: Final[JsonObject] = {
 """The parameters of the function that stands for a freeform tool."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Knobs:
     """What a body holds beside tools and steps, while it is put together."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure
@@ -19,10 +18,11 @@ from treadle.agent.providers.contract import (
 from treadle.agent.providers.wires.openai_chat.reply import read_whole
 from treadle.agent.providers.wires.openai_chat.request import request_call
 from treadle.agent.providers.wires.openai_chat.stream import ChatDecoder
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenAIChat:
     """`POST /chat/completions`. WIRES §2, §8 to §11.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from treadle import prompts
@@ -30,6 +29,7 @@ from treadle.agent.providers.rendering import (
 )
 from treadle.agent.providers.wires.openai_chat.history import render, system_messages
 from treadle.agent.settings import Effort, Sampling
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Freeform, Function, JsonObject, ToolSpec
 
 _SAMPLING: Final = {
@@ -46,7 +46,7 @@ _SAMPLING: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Knobs:
     """What a body holds beside tools and messages, while it is put together."""
 

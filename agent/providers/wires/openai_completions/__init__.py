@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure
@@ -18,10 +17,11 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.wires.openai_completions.reply import CompletionDecoder, read_whole
 from treadle.agent.providers.wires.openai_completions.request import request_call
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenAICompletions:
     r"""`POST /completions`, for instruct and base models. WIRES §2.3.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from treadle import prompts
@@ -37,6 +36,7 @@ from treadle.agent.providers.rendering import (
     media_placeholder,
     result_text,
 )
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject, Media
 
 _TEXT: Final = "{text}"
@@ -52,7 +52,7 @@ _SAMPLING: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Knobs:
     """What a body holds beside the prompt, while it is put together."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from treadle.agent.messages import (
@@ -30,6 +29,7 @@ from treadle.agent.messages import (
 from treadle.agent.providers.contract import ModelInfo
 from treadle.agent.providers.rendering import dumps
 from treadle.agent.providers.wires.openai_responses.items import sendable
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Inline, Json, JsonObject, Media, Text, ToolCall, ToolRef, Url
 
 CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
@@ -54,7 +54,7 @@ _STOPS: Final[dict[str, StopReason]] = {
 _TOLD_ONLY: Final = {"created_by", "logprobs"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What a message is made of."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from treadle import prompts
@@ -29,6 +28,7 @@ from treadle.agent.providers.rendering import (
 )
 from treadle.agent.providers.wires.openai_responses.items import history, system_items, words
 from treadle.agent.settings import Effort, Sampling
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 HOSTED: Final[Mapping[str, JsonObject]] = {
@@ -60,7 +60,7 @@ _PLAIN: Final[JsonObject] = {
 """The parameters of the function that stands for a freeform tool."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Knobs:
     """What a body holds beside tools and items, while it is put together."""
 
