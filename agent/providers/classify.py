@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
@@ -23,6 +22,7 @@ from treadle.agent.providers.contract import (
     RequestTooLarge,
     StaleState,
 )
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 _LONGEST = 1000
@@ -46,7 +46,7 @@ _CODES: Final[Mapping[type[ProviderError], str]] = {
         UNAUTHENTICATED PERMISSION_DENIED API_KEY_INVALID 1000 1001 1002 1003 1004 1100 1220""",
     StaleState: """previous_response_not_found thread_not_found container_expired conversation_not_found
         invalid_encrypted_content""",
-    NotFound: "model_not_found not_found_error resource_not_found_error NOT_FOUND DeploymentNotFound 1211",
+    NotFound: "model_not_found not_found not_found_error resource_not_found_error NOT_FOUND DeploymentNotFound 1211",
     InvalidRequest: """data_residency_mismatch invalid_image invalid_image_format invalid_base64_image invalid_image_url
         image_too_large image_too_small image_parse_error invalid_image_mode image_file_too_large
         unsupported_image_media_type empty_image_file failed_to_download_image image_file_not_found""",
@@ -65,7 +65,7 @@ _BY_MESSAGE: Final[tuple[tuple[type[ProviderError], re.Pattern[str]], ...]] = tu
         (
             StaleState,
             r"previous response .{0,80}not found|container (?:not found|.{0,80}expired)|signature`? in `?thinking`? block|"
-            r"thought.?signature|bound to a different conversation|blocks? .{0,80}cannot be modified",
+            r"thought.?signature|encrypted content .{0,80}could not be|bound to a different conversation|blocks? .{0,80}cannot be modified",
         ),
         (ContentBlocked, r"blocked by content filtering"),
         (AuthFailed, r"API key not valid|incorrect api key|invalid api key"),
@@ -111,7 +111,7 @@ _DECADE: Final = 315_360_000.0
 _TRY_AGAIN: Final = re.compile(r"(?:try again|retry) in (\d[\d.hms]*)(?![\d.hms])")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Fault:
     """What an error body says."""
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import cast
 
 import anyio
@@ -14,6 +14,7 @@ import anyio
 from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDelta
 from treadle.agent.messages import AssistantMessage, CallPart, ReasoningPart, RefusalPart, TextPart, Warned
 from treadle.agent.providers.contract import (
+    Decoder,
     HttpCall,
     ModelInfo,
     ModelRequest,
@@ -21,13 +22,20 @@ from treadle.agent.providers.contract import (
     ProviderError,
     Renderings,
     ReplyStream,
+    RequestTooLarge,
     StreamCutShort,
     Undecodable,
     Unreachable,
     Wire,
 )
+from treadle.agent.providers.counting import count_call, counted
+from treadle.agent.providers.limits import limit_of
+from treadle.agent.providers.limits.check import breaches
+from treadle.agent.providers.limits.sizes import Tally
+from treadle.agent.providers.plain import Plain
 from treadle.agent.providers.sse import SseParser
 from treadle.agent.providers.transport import Reply, Transport
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject
 
 _LAST_EVENTS = frozenset({
@@ -72,11 +80,19 @@ class Client:
         self._grants = dict(grants or {})
         self._secrets = (*secrets, *self._grants.values())
         self._kept = Renderings()
+        self._tally = Tally()
+        self._counts = True
+        """Whether the vendor may be asked to count."""
 
     @property
     def info(self) -> ModelInfo:
         """What the catalogue says of the model."""
         return self._info
+
+    @property
+    def wire(self) -> Wire:
+        """What reads the model's replies."""
+        return self._wire
 
     def encode(self, request: ModelRequest) -> HttpCall:
         """The exact request that `stream` would send. Raises `InvalidRequest`."""
@@ -84,17 +100,51 @@ class Client:
         return self._wire.encode(request, self._info, self._kept, stream=streamed)
 
     @asynccontextmanager
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ReplyStream]:
-        """Ask once. Raises `ProviderError`, in whose message no secret stands."""
+    async def stream(
+        self, request: ModelRequest, decoder: Decoder | None = None
+    ) -> AsyncGenerator[ReplyStream]:
+        """Ask once. Raises `ProviderError`, in whose message no secret stands.
+
+        `RequestTooLarge` for what is more than the vendor takes, before anything is sent.
+        """
         call = self.encode(request)
+        self._refuse_too_much(request, call)
+        async with self.send(call, decoder) as reply:
+            yield reply
+
+    @asynccontextmanager
+    async def send(self, call: HttpCall, decoder: Decoder | None = None) -> AsyncGenerator[ReplyStream]:
+        """Make a call that a reply answers. A decoder that has had its beginning goes on with the rest.
+
+        Raises `ProviderError`, in whose message no secret stands.
+        """
         try:
             async with self._transport.send(self._granted(call)) as reply:
                 if not 200 <= reply.status < 300:
                     raise await self._refusal(reply)
-                yield _Incoming(self._wire, self._info, call, reply)
+                yield _Incoming(self._wire, self._info, call, reply, decoder)
         except ProviderError as error:
             self._scrub(error)
             raise
+
+    async def fetch(self, call: HttpCall) -> JsonObject:
+        """Make a call that is no question to the model. Raises `ProviderError`, in whose message no secret stands."""
+        return (await Plain(self._transport, self._secrets).fetch(call))[1]
+
+    async def count(self, request: ModelRequest) -> int | None:
+        """Have the vendor count the tokens of a request. None where it does not, or does not answer."""
+        call = count_call(self.encode(request), self._info) if self._counts else None
+        most = limit_of(self._info, "count_bytes")
+        if call is None or (most is not None and len(call.body) > most):
+            return None
+        try:
+            async with self._transport.send(self._granted(call)) as reply:
+                if reply.status in {404, 405, 501}:
+                    self._counts = False
+                body = await reply.body() if reply.status == 200 else await reply.error_body()
+        except ProviderError:
+            return None  # an estimate does too
+        return _count(body)
 
     def preview(self, call: HttpCall) -> tuple[str, Mapping[str, str], bytes]:
         """Return the URL, the headers and the body of what would be sent for a call, secrets blotted out."""
@@ -107,6 +157,11 @@ class Client:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._transport.aclose()
+
+    def _refuse_too_much(self, request: ModelRequest, call: HttpCall) -> None:
+        sizes = self._tally.of(request.messages)
+        if found := breaches(request, self._info, sizes, len(call.body)):
+            raise RequestTooLarge(f"nothing was sent: {found[0]}", code=found[0].what)
 
     def _granted(self, call: HttpCall) -> HttpCall:
         """Put each grant where it first stands as a field: before the messages, in which it is a text like any other."""
@@ -138,12 +193,20 @@ class Client:
         return text
 
 
+def _count(body: bytes) -> int | None:
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return counted(cast(JsonObject, value)) if isinstance(value, dict) else None
+
+
 def recorded(wire: Wire, info: ModelInfo, body: bytes) -> ReplyStream:
     """Return a reply whose body was kept: an event stream, or one that came whole."""
     return _Incoming(wire, info, HttpCall("POST", "/"), _Recorded(body))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Recorded:
     """The part of `Reply` that a kept body has."""
 
@@ -158,12 +221,21 @@ class _Recorded:
 class _Incoming:
     """A reply as it arrives, streamed or whole, whatever was asked for."""
 
-    def __init__(self, wire: Wire, info: ModelInfo, call: HttpCall, reply: Reply | _Recorded) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        info: ModelInfo,
+        call: HttpCall,
+        reply: Reply | _Recorded,
+        decoder: Decoder | None = None,
+    ) -> None:
         self._wire = wire
         self._info = info
         self._call = call
         self._reply = reply
-        self._decoder = wire.decoder(info)
+        self._decoder = decoder or wire.decoder(info)
+        self._each = decoder is not None
+        """Each read is told of, even one that brought no deltas: whoever gave the decoder looks at it."""
         self._message: AssistantMessage | None = None
         self._cut: ProviderError | None = None
         self._ended = False
@@ -211,7 +283,7 @@ class _Incoming:
         chunk: bytes | None = first
         while chunk:
             deltas, error = self._take(parser.feed(chunk))
-            if deltas:
+            if deltas or self._each:
                 yield deltas
             if error:
                 raise error
