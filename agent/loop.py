@@ -32,6 +32,7 @@ from treadle.agent.providers.contract import (
     ProviderError,
     QuotaExhausted,
     RequestTooLarge,
+    StaleState,
 )
 from treadle.agent.reply import ask
 from treadle.prompts import load
@@ -133,7 +134,7 @@ class Turn:
             request = assemble(conversation, self._desk.cache_key, self._desk.wanted.output)
             try:
                 reply = await ask(model, request, self._desk.retries, self._keep, self._show)
-            except (RequestTooLarge, ContextOverflow) as error:
+            except (RequestTooLarge, ContextOverflow, StaleState) as error:
                 if refused is not None:
                     raise
                 refused = error

@@ -28,6 +28,7 @@ from treadle.agent.log import SessionLog
 from treadle.agent.providers.client import Client
 from treadle.agent.session import Record, Session
 from treadle.agent.sessions import MadeFiles, SpillFolder, folder_of, new_id, opened
+from treadle.agent.repair import mend
 from treadle.agent.step import Calls
 from treadle.agent.workspace import DiffError
 
@@ -96,6 +97,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 MadeFiles(None if opening.ephemeral else spill).save,
                 news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )
+                make_room=mend,
             yield Opened(
                 Session(session_id, desk, record),
                 info,
