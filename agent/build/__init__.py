@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treadle.agent.build.confine import confined, spill_folder
+from treadle.agent.build.mentions import reader, with_mentions
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
 from treadle.agent.build.news import DeeperInstructions, joined
 from treadle.agent.build.offer import (
@@ -26,9 +28,9 @@ from treadle.agent.desk import Desk
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
 from treadle.agent.providers.client import Client
+from treadle.agent.repair import mend
 from treadle.agent.session import Record, Session
 from treadle.agent.sessions import MadeFiles, SpillFolder, folder_of, new_id, opened
-from treadle.agent.repair import mend
 from treadle.agent.step import Calls
 from treadle.agent.workspace import DiffError
 
@@ -95,14 +97,15 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 opening.config.connection.retries,
                 through,
                 MadeFiles(None if opening.ephemeral else spill).save,
+                make_room=mend,
                 news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )
-                make_room=mend,
             yield Opened(
                 Session(session_id, desk, record),
                 info,
                 sandbox.processes.level,
                 facts(opening, root, sandbox.processes.level) if told else (),
+                partial(with_mentions, reads=reader(calls), sandbox=sandbox),
                 (*(line for client in chain.values() for line in remarks(client.info)), *changes),
             )
 

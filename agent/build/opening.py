@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -73,6 +73,8 @@ class Opened:
     level: Level
     facts: tuple[UserMessage, ...]
     """What goes before the first prompt of a new session; empty when it goes on."""
+    say: Callable[[str], Awaitable[UserMessage]]
+    """Makes a prompt a message, with the files that it mentions."""
     remarks: tuple[str, ...] = ()
     """Lines for the user."""
 

@@ -25,7 +25,6 @@ from treadle.agent.frontends.outcome import EXIT, Result
 from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit
 from treadle.agent.frontends.prompt import UsageError
 from treadle.agent.log import LogError
-from treadle.agent.messages import user
 from treadle.agent.providers.client import Client, recorded
 from treadle.agent.providers.contract import (
     HttpCall,
@@ -131,7 +130,9 @@ async def _request(options: RunOptions, as_json: bool) -> int:
         opening = replace(_apart(opening, Path(scratch)), through=_Peek)
         try:
             async with open_session(opening) as opened:
-                await opened.session.prompt(*opened.facts, *((user(prompt),) if prompt is not None else ()))
+                await opened.session.prompt(
+                    *opened.facts, *((await opened.say(prompt),) if prompt is not None else ())
+                )
         except _Seen as seen:
             _show_request(seen, as_json=as_json)
             return EXIT["done"]

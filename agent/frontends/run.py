@@ -28,7 +28,7 @@ from treadle.agent.frontends.outputs import (
 )
 from treadle.agent.frontends.prompt import UsageError
 from treadle.agent.log import LogError, SessionLog
-from treadle.agent.messages import AssistantMessage, UserMessage, user
+from treadle.agent.messages import AssistantMessage, UserMessage
 from treadle.agent.providers.contract import ProviderError
 from treadle.agent.session import Session
 from treadle.agent.sessions import NoSuchSession
@@ -138,7 +138,7 @@ async def _run_session(
                 interrupts.unread = True
                 opened.session.cancel()
 
-        messages = (*opened.facts, user(prompt)) if prompt is not None else ()
+        messages = (*opened.facts, await opened.say(prompt)) if prompt is not None else ()
         with opened.session.record.watch(show):
             try:
                 ended = await _until_interrupted(opened.session, messages, interrupts)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from treadle.agent.workspace.head import repository
+from treadle.sandbox.frozen import frozen
 
 FILE = "SKILL.md"
 PLACES = (".agents/skills", ".claude/skills")
 """Below the user's home, below the folder worked on and below each folder above it in the repository."""
 MOST_FOLDERS, MOST_DEPTH, MOST_BYTES, MOST_FILES = 2000, 4, 256 * 1024, 500
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_FLAT = re.compile(r"([A-Za-z][\w-]*):[ \t]+([^\s'\"\[{&*!|>%@`#].*)")
+_FLAT = re.compile(r"([A-Za-z][\w-]*):[ \t]+(?!null$|~$)([^\s'\"\[{&*!|>%@`#].*)")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -25,7 +25,7 @@ Parse: TypeAlias = Callable[[str], Mapping[str, str]]
 """Reads a front matter that is not plain lines, as YAML. Raises ValueError."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Skill:
     """One skill. Its body and its other files are read when it is used, not before."""
 
