@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from copy import copy
+from datetime import UTC, datetime
 from itertools import dropwhile
 from typing import assert_never
 
@@ -46,6 +47,8 @@ class Conversation:
         """What providers keep for this branch, by id."""
         self.kept_in: dict[str, str] = {}
         """The epoch in which each of these began to be kept."""
+        self.settled = 0
+        """How many of the messages were there when the epoch began."""
         self._items: list[tuple[str, Message]] = []
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, ToolResult] = {}
@@ -53,7 +56,10 @@ class Conversation:
 
     @property
     def items(self) -> tuple[tuple[str, Message], ...]:
-        """The messages that are whole, each with the id of the entry that gave or closed it."""
+        """The messages that are whole, each with the id of the entry that gave or closed it.
+
+        Results that no entry closed, because the process died, have the id of the entry after them and `.calls`.
+        """
         return tuple(self._items)
 
     @property
@@ -61,6 +67,16 @@ class Conversation:
         """What a model is sent now."""
         sent = tuple(message for _, message in self._items)
         return (*sent, self._answered()) if self._open else sent
+
+    def after(self, *bodies: Body) -> Conversation:
+        """Return what this would be if these were kept: to look at, before they are."""
+        seen = copy(self)
+        seen._items, seen.remote = list(self._items), dict(self.remote)
+        seen.kept_in = dict(self.kept_in)
+        for number, body in enumerate(bodies):
+            at = self.answered_at or datetime.now(UTC)
+            seen.admit(Entry(id=f"{self.epoch}+{number}", parent=None, prev=None, at=at, body=body))
+        return seen
 
     def admit(self, entry: Entry) -> None:
         """Take the entry that comes next on the branch."""
@@ -71,6 +87,7 @@ class Conversation:
                 self.settings = settings
             case ModelChanged(model=model, prefix=prefix):
                 self.model, self.prefix, self.epoch = model, prefix, entry.id
+                self.settled = len(self._items)
             case MessageAdded(message=message):
                 self._add(entry.id, message)
                 if isinstance(message, AssistantMessage):
@@ -98,7 +115,7 @@ class Conversation:
     def _add(self, entry_id: str, message: Message) -> None:
         if isinstance(message, AssistantMessage) and message.state == "failed":
             return
-        self._close(entry_id)
+        self._close(f"{entry_id}.calls")
         self._items.append((entry_id, message))
         if isinstance(message, AssistantMessage):
             self._open = message.calls
@@ -118,7 +135,7 @@ class Conversation:
         return ToolResult(call_id=call.id, content=(Text(text=text),), status="interrupted")
 
     def _begin_again(self, entry_id: str, body: Compacted | HistoryRepaired) -> None:
-        self._close(entry_id)
+        self._close(f"{entry_id}.calls")
         self.epoch = entry_id
         match body:
             case Compacted(keep_from=keep_from, kept=kept):
@@ -135,6 +152,7 @@ class Conversation:
                 ]
             case _:
                 assert_never(body)
+        self.settled = len(self._items)
 
 
 def first_words(messages: tuple[Message, ...]) -> str:

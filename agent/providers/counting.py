@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from treadle.agent.messages import AssistantMessage, Message
 from treadle.agent.providers.contract import HttpCall, ModelInfo
 from treadle.agent.providers.limits.sizes import Shown, Sizes
 from treadle.tools.contract import JsonObject, as_object
 
+Known: TypeAlias = tuple[int, int]
 _RATES: Final = (("*claude*", 3.2), ("*gpt*", 4.0), ("*gemini*", 3.8), ("*glm*", 3.8), ("*", 3.5))
 """Bytes of JSON that make a token, by family: of code and prose together, on the low side."""
 _COUNTING: Final = frozenset({"anthropic", "openai", "gemini", "vertex", "mock"})
@@ -68,7 +69,13 @@ class Estimate:
 
 
 def estimate(
-    info: ModelInfo, messages: Sequence[Message], sizes: Sizes, fixed: int, since: int = 0
+    info: ModelInfo,
+    messages: Sequence[Message],
+    sizes: Sizes,
+    fixed: int,
+    *,
+    since: int = 0,
+    known: Known = (0, 0),
 ) -> Estimate:
     """Estimate the tokens of a request.
 
@@ -79,8 +86,11 @@ def estimate(
         fixed: Bytes of the system prompt and the tools.
         since: How many of the messages were there when the epoch began: what replies before that were billed for
             is no longer what is sent.
+        known: What the vendor counted when it was asked: of how many of these messages, and how much.
     """
     rate = _rate(info)
+    if known[0]:
+        since = max(since, known[0])
     for index in range(len(messages) - 1, since - 1, -1):
         message = messages[index]
         if isinstance(message, AssistantMessage) and message.usage.input_total:
@@ -89,6 +99,8 @@ def estimate(
             factor = min(max(billed / max(before, 1), _LEAST), _MOST)
             after = _tokens(info, sizes, index + 1, len(messages))
             return Estimate(billed + message.usage.output, int(after * factor))
+    if known[0]:
+        return Estimate(known[1], int(_tokens(info, sizes, known[0], len(messages))))
     return Estimate(0, int(fixed / rate + _tokens(info, sizes, 0, len(messages))))
 
 
@@ -108,6 +120,11 @@ def _tokens(info: ModelInfo, sizes: Sizes, begin: int, end: int) -> float:
     text = sizes.text if (begin, end) == (0, len(sizes.texts)) else sum(sizes.texts[begin:end])
     media = sum(tokens_of(info, one) for one in sizes.media if begin <= one.message < end)
     return text / _rate(info) + media
+
+
+def text_tokens(info: ModelInfo, size: int) -> int:
+    """Return about how many tokens so many bytes of text are."""
+    return int(size / _rate(info))
 
 
 def _rate(info: ModelInfo) -> float:

@@ -79,26 +79,31 @@ def _over(counted: tuple[_Counted, ...], info: ModelInfo, sizes: Sizes, figure: 
     for what, value in counted:
         most = figure(info, what)
         if most is not None and value > most:
-            one = _largest(sizes, what)
-            if isinstance(one, Shown):
-                yield Breach(what, value, most, one.name, one.message, one.part, info.vendor)
-            else:
-                where = "the request" if one is None else f"message {one}"
-                yield Breach(what, value, most, where, one, vendor=info.vendor)
+            yield breach(info, sizes, what, value, most)
 
 
-def _largest(sizes: Sizes, what: What) -> Shown | int | None:
+def breach(info: ModelInfo, sizes: Sizes, what: What, value: int, most: int) -> Breach:
+    """Return a breach of what counts together, with the part that counts most."""
+    match largest(sizes, what):
+        case Shown() as one:
+            return Breach(what, value, most, one.name, one.message, one.part, info.vendor)
+        case None:
+            return Breach(what, value, most, "the request", vendor=info.vendor)
+        case number:
+            return Breach(what, value, most, f"message {number}", number, vendor=info.vendor)
+
+
+def largest(sizes: Sizes, what: What) -> Shown | int | None:
     """Return the part that counts most: media, or the number of a message; None where none counts more than others."""
     if what in {"tools", "messages"}:
         return None
-    wanted = [one for one in sizes.media if what == "request_bytes" or _is_counted(one, what)]
-    largest = max(wanted, key=lambda one: (one.pages, one.encoded), default=None)
-    text = max(range(len(sizes.texts)), key=sizes.texts.__getitem__, default=None)
-    if largest is None or (
-        what == "request_bytes" and text is not None and sizes.texts[text] > largest.encoded
-    ):
-        return text
-    return largest
+    both = what in {"request_bytes", "context_tokens"}
+    wanted = [one for one in sizes.media if both or _is_counted(one, what)]
+    media = max(wanted, key=lambda one: (one.pages, one.encoded), default=None)
+    if both and sizes.texts:
+        text = max(range(len(sizes.texts)), key=sizes.texts.__getitem__)
+        return text if media is None or sizes.texts[text] > media.encoded else media
+    return media
 
 
 def _is_counted(one: Shown, what: What) -> bool:

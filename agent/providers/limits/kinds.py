@@ -10,6 +10,7 @@ Status: TypeAlias = Literal["enforced", "warned", "not applicable"]
 """enforced: nothing goes out above it · warned: said, and sent · not applicable: of no use here, because."""
 What: TypeAlias = Literal[
     "request_bytes",
+    "context_tokens",
     "count_bytes",
     "image_bytes",
     "image_side",
@@ -43,6 +44,7 @@ What: TypeAlias = Literal[
 ]
 MEANINGS: Final[dict[What, tuple[str, str]]] = {
     "request_bytes": ("bytes", "the body of one request"),
+    "context_tokens": ("tokens", "the whole request: of each model in the catalogue, not in this table"),
     "count_bytes": ("bytes", "the body of one request to count tokens"),
     "image_bytes": ("bytes", "one image, as base64"),
     "image_side": ("px", "the longer side of an image"),
@@ -74,7 +76,7 @@ MEANINGS: Final[dict[What, tuple[str, str]]] = {
     "speech": ("", "text that is spoken"),
     "chat_product": ("", "what the vendor's own chat program takes"),
 }
-"""The unit of each, and what it counts. A token of a conversation is counted in the catalogue's windows."""
+"""The unit of each, and what it counts."""
 
 
 @frozen

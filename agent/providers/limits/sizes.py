@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import is_
 
@@ -36,6 +36,8 @@ class Shown:
     part: str
     """Where in the message, as in `content[1]` or `results[0].content[2]`."""
     media: Media
+    at: tuple[int, ...]
+    """The same as indices: of the content, or of the result and its content."""
     encoded: int
     """Bytes of its base64; 0 where it is only named."""
     width: int = 0
@@ -83,10 +85,10 @@ class Sizes:
         """Take the message that comes next."""
         number = len(self.texts)
         size = _AROUND
-        for part, content in _contents(message):
+        for at, content in contents(message):
             size += _content_bytes(content)
             if isinstance(content, Media):
-                self._show(shown(number, part, content))
+                self._show(_shown(number, _place(message, at), at, content))
         if isinstance(message, AssistantMessage):
             size += sum(_part_bytes(part) for part in message.parts)
         self.texts.append(size)
@@ -124,16 +126,25 @@ class Tally:
         return self._sizes
 
 
-def shown(message: int, part: str, media: Media) -> Shown:
-    """Measure media that stand in a message."""
+def _shown(message: int, part: str, at: tuple[int, ...], media: Media) -> Shown:
     if not isinstance(media.source, Inline):
-        return Shown(message, part, media, 0)
+        return Shown(message, part, media, at, 0)
     data = media.source.data
     if media.kind == "image":
         width, height = picture_size(data) or (0, 0)
-        return Shown(message, part, media, len(data), width, height)
+        return Shown(message, part, media, at, len(data), width, height)
     pages = pdf_pages(data) if media.mime == "application/pdf" else 0
-    return Shown(message, part, media, len(data), pages=pages)
+    return Shown(message, part, media, at, len(data), pages=pages)
+
+
+def _place(message: Message, at: tuple[int, ...]) -> str:
+    match message, at:
+        case ToolMessage(), (result, content):
+            return f"results[{result}].content[{content}]"
+        case UserMessage(), (content,):
+            return f"content[{content}]"
+        case _:
+            return f"parts[{at[-1]}]"
 
 
 def json_bytes(text: str) -> int:
@@ -142,22 +153,18 @@ def json_bytes(text: str) -> int:
     return size + text.count("\n") + text.count('"') + text.count("\\")
 
 
-def _contents(message: Message) -> Iterator[tuple[str, Content]]:
+def contents(message: Message) -> Iterator[tuple[tuple[int, ...], Content]]:
+    """Yield what a message shows, each with where it stands in it."""
     match message:
         case UserMessage(content=content):
-            yield from _numbered("", content)
+            yield from (((index,), each) for index, each in enumerate(content))
         case ToolMessage(results=results):
-            for index, result in enumerate(results):
-                yield from _numbered(f"results[{index}].", result.content)
+            for number, result in enumerate(results):
+                yield from (((number, index), each) for index, each in enumerate(result.content))
         case AssistantMessage(parts=parts):
             for index, part in enumerate(parts):
                 if isinstance(part, MediaPart):
-                    yield f"parts[{index}]", part.media
-
-
-def _numbered(before: str, contents: Sequence[Content]) -> Iterator[tuple[str, Content]]:
-    for index, content in enumerate(contents):
-        yield f"{before}content[{index}]", content
+                    yield (index,), part.media
 
 
 def _content_bytes(content: Content) -> int:
