@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from treadle.agent.mock.anthropic_billing import bill
 from treadle.agent.mock.anthropic_hosted import hosted_kinds, ran_blocks
 from treadle.agent.mock.anthropic_rules import VERSIONS, blocks, check, signature
-from treadle.agent.mock.billing import Block, Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Miss, Moment, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Said, Usage, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
@@ -34,7 +35,6 @@ ERRORS = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-KEPT = {"5m": 300.0, "1h": 3600.0}
 
 
 class Anthropic:
@@ -72,22 +72,24 @@ class Anthropic:
             forced=words(choice.get("name")) or None,
             schema=members(members(request.get("output_config")).get("format")).get("schema"),
             hosted=hosted_kinds(request),
+            warms="length" if request["max_tokens"] == 0 else None,
         )
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
         """Bill against a cache of what ends at breakpoints."""
-        return ledger.explicit(asked.model, list(_prompt(asked.body)), time.monotonic())
+        return bill(asked.body, ledger, moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """A `message`."""
         content: list[Json] = [*_content(asked, reply)]
         usage = {**_input(reply.usage), **_output(reply.usage)}
-        return write({**_head(reply), "content": content, **_stop(reply.finish), "usage": usage})
+        told = {**_head(asked, reply), "content": content, **_stop(reply.finish)}
+        return write({**told, "usage": usage})
 
     def events(self, asked: Asked, reply: Reply) -> list[bytes]:
         """`message_start`, the blocks with their deltas, `message_delta`, `message_stop`."""
         opening: JsonObject = {**_input(reply.usage), "output_tokens": min(1, reply.usage.output)}
-        message: JsonObject = {**_head(reply), "content": [], **_stop(None), "usage": opening}
+        message: JsonObject = {**_head(asked, reply), "content": [], **_stop(None), "usage": opening}
         events = [_event("message_start", message=message)]
         arguments = iter(reply.calls)
         for index, block in enumerate(_content(asked, reply)):
@@ -159,39 +161,16 @@ def _has_called(messages: Sequence[Mapping[str, Json]]) -> bool:
     return False
 
 
-def _prompt(request: Mapping[str, Json]) -> Iterator[Block]:
-    """The prompt in the cache's order; a string is a block of text, and breakpoints are no part of it."""
-    for key in ("tools", "system"):
-        value = request.get(key)
-        if isinstance(value, str):
-            yield _block(key, {"type": "text", "text": value})
-        for block in elements(value):
-            yield _block(key, members(block))
-    listed = [members(message) for message in elements(request["messages"])]
-    rest = [(words(message["role"]), block) for message in listed for block in blocks(message)]
-    for role, block in rest[:-1]:
-        yield _block(role, block)
-    role, last = rest[-1]
-    automatic = request.get("cache_control")
-    yield _block(role, {**last, "cache_control": automatic} if automatic else last)
+def _head(asked: Asked, reply: Reply) -> JsonObject:
+    head: JsonObject = {"id": f"msg_{reply.id}", "type": "message", "role": "assistant", "model": reply.model}
+    if asked.body.get("diagnostics") is not None:
+        head["diagnostics"] = _missed(reply.miss) if reply.miss is not None else None
+    return head
 
 
-def _block(kind: str, block: Mapping[str, Json]) -> Block:
-    parts = [members(part) for part in elements(block.get("content"))]
-    marks = [members(held["cache_control"]) for held in (block, *parts) if held.get("cache_control")]
-    bare = _bare(block)
-    if parts:
-        bare["content"] = [_bare(part) for part in parts]
-    keep = max((KEPT[words(mark.get("ttl")) or "5m"] for mark in marks), default=0.0)
-    return Block(kind.encode() + write(bare), keep)
-
-
-def _bare(block: Mapping[str, Json]) -> JsonObject:
-    return {key: value for key, value in block.items() if key != "cache_control"}
-
-
-def _head(reply: Reply) -> JsonObject:
-    return {"id": f"msg_{reply.id}", "type": "message", "role": "assistant", "model": reply.model}
+def _missed(miss: Miss) -> JsonObject:
+    lost: JsonObject = {} if miss.lost is None else {"cache_missed_input_tokens": miss.lost}
+    return {"cache_miss_reason": {"type": miss.reason, **lost}}
 
 
 def _stop(finish: Finish | None) -> JsonObject:

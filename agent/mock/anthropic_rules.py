@@ -203,7 +203,7 @@ _SAMPLING: Mapping[str, Check] = {
     "top_k": c.integer(0),
 }
 _REQUEST = c.record(
-    {"model": c.text(1), "max_tokens": c.integer(1), "messages": c.items(_MESSAGE, least=1)},
+    {"model": c.text(1), "max_tokens": c.integer(0), "messages": c.items(_MESSAGE, least=1)},
     {
         **_CACHED,
         **_SAMPLING,
@@ -265,6 +265,9 @@ def _agree(request: Mapping[str, Json]) -> None:
     choice = members(request.get("tool_choice")).get("type")
     if budget is not None and choice in {"any", "tool"}:
         raise wrong("tool_choice", "thinking may not be enabled when tool_choice forces tool use")
+    form = members(request.get("output_config")).get("format")
+    if most == 0 and (request.get("stream") is True or choice in {"any", "tool"} or form is not None):
+        raise wrong("max_tokens", "0 fills the cache: neither streamed, nor with a forced tool or a format")
 
 
 def _tools_agree(request: Mapping[str, Json]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Moment, Prompt
 from treadle.agent.mock.chat_rules import check, tool_name
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Said, Usage, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
 from treadle.agent.mock.odds import odds
+from treadle.agent.mock.openai_billing import bill, chat_units
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import interleaved, pieces
 
@@ -48,10 +50,9 @@ class Chat:
             schema=_schema(request.get("response_format")),
         )
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
-        """Bill tools and messages against an automatic prefix cache."""
-        data = write([asked.body.get("tools", []), asked.body["messages"]])
-        return ledger.automatic((words(asked.body.get("prompt_cache_key")), asked.model), data)
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
+        """Bill tools and messages as OpenAI does."""
+        return bill(asked.body, chat_units(asked.body), ledger, moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """A `chat.completion`."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Moment, Prompt, stream, whole
 from treadle.agent.mock.chat import DONE, Chat
 from treadle.agent.mock.check import Refused, mapping
 from treadle.agent.mock.contract import Asked, Reply, Vendor
@@ -43,9 +44,13 @@ class Compatible:
         plain["messages"] = _without(plain.get("messages"))
         return self._chat.read(plain, headers)
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
-        """Bill as OpenAI does."""
-        return self._chat.bill(asked, ledger)
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
+        """Bill as OpenAI does, or by DeepSeek's units."""
+        if self._manner.cache != "units":
+            return self._chat.bill(asked, ledger, moment)
+        units = [*elements(asked.body.get("tools")), *elements(asked.body["messages"])]
+        blocks = [replace(whole(unit), open=members(unit).get("role") == "assistant") for unit in units]
+        return ledger.units.bill(("deepseek", asked.model), blocks, stream(units), moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """A `chat.completion`."""
@@ -165,7 +170,13 @@ class Compatible:
                 return dict(call)
 
     def _usage(self, usage: Json) -> JsonObject:
-        return {**members(usage), **(self._manner.more or {})}
+        told: JsonObject = {**members(usage), **(self._manner.more or {})}
+        if self._manner.cache == "units":
+            total, hit = told["prompt_tokens"], members(told["prompt_tokens_details"])["cached_tokens"]
+            assert isinstance(total, int)
+            assert isinstance(hit, int)
+            told |= {"prompt_cache_hit_tokens": hit, "prompt_cache_miss_tokens": total - hit}
+        return told
 
 
 def _without(value: Json) -> Json:

@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Mapping
 
 from treadle.agent.mock import check as c
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_automatic import Rule
+from treadle.agent.mock.billing_prompt import BYTES_PER_TOKEN, Moment, Prompt, tokens
 from treadle.agent.mock.check import Refused, wrong
 from treadle.agent.mock.contract import Asked, Reply, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
+from treadle.agent.mock.openai_billing import LEAST, LIFE
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import pieces
 
@@ -73,9 +76,11 @@ class Completions:
             schema=None,
         )
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
         """Bill the prompt against an automatic prefix cache."""
-        return ledger.automatic((self.path, asked.model), _prompt(asked.body["prompt"]).encode())
+        data = _prompt(asked.body["prompt"]).encode("utf-8", "surrogatepass")
+        whole = data.ljust(tokens(len(data)) * BYTES_PER_TOKEN, b"\0")
+        return ledger.steps.bill((self.path, asked.model), whole, Rule(LEAST, LIFE), moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """A `text_completion`."""

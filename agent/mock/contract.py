@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Miss, Moment, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.jsontext import Json, JsonObject
 from treadle.agent.mock.script import Finish, Ran
+from treadle.sandbox.frozen import frozen
 
 Vendor = Literal["openai", "anthropic", "gemini", "compatible"]
 """Whose words an API speaks; those that follow OpenAI keep nothing."""
@@ -17,7 +18,7 @@ PATH = ":path"
 """Under this name a face finds the path among the headers of a request."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offered:
     """A tool that the client runs."""
 
@@ -28,7 +29,7 @@ class Offered:
     """Its arguments are text, not an object."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A valid request."""
 
@@ -50,9 +51,11 @@ class Asked:
     """What an answer must look like: a JSON Schema, `{}` for any object, None for plain text."""
     hosted: frozenset[str] = frozenset()
     """Kinds of tools that the provider may run."""
+    warms: Finish | None = None
+    """Only the cache is to be filled: nothing is said, and this is how the reply ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """A tool call in a reply."""
 
@@ -62,7 +65,7 @@ class Said:
     freeform: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """Tokens. `input` is everything sent: it includes `cached` and `written`; `output` includes `reasoning`."""
 
@@ -75,7 +78,7 @@ class Usage:
     reasoning: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What the model says."""
 
@@ -91,6 +94,8 @@ class Reply:
     usage: Usage
     hosted: tuple[Ran, ...] = ()
     """What the provider ran before it spoke."""
+    miss: Miss | None = None
+    """What became of comparing the request with an earlier one; None when nothing is to be told."""
 
 
 class Face(Protocol):
@@ -112,8 +117,8 @@ class Face(Protocol):
         """Check an admitted request as the API does. Raises Refused."""
         ...
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
-        """Count the request's tokens and enter what it leaves in the cache."""
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
+        """Count the request's tokens, and keep in the cache what it leaves there."""
         ...
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_automatic import google
+from treadle.agent.mock.billing_prompt import Moment, Prompt, stream
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import PATH, Asked, Offered, Reply, Usage, Vendor
 from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_parts
@@ -77,11 +79,16 @@ class Gemini:
             schema=config.get("responseJsonSchema", config.get("responseSchema", {} if asks_json else None)),
         )
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
-        """Bill system, tools and contents against an automatic prefix cache."""
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
+        """Bill system, tools and contents part by part against an automatic cache."""
         body = asked.body
-        data = write([body.get("systemInstruction"), body.get("tools", []), body["contents"]])
-        return ledger.automatic(asked.model, data)
+        tools = [members(tool) for tool in elements(body.get("tools"))]
+        functions = [each for tool in tools for each in elements(tool.get("functionDeclarations"))]
+        hosted: list[Json] = [dict(tool) for tool in tools if "functionDeclarations" not in tool]
+        said = [members(content) for content in (body.get("systemInstruction"), *elements(body["contents"]))]
+        parts = [part for content in said for part in elements(content.get("parts"))]
+        data = stream([*functions, *hosted, *parts])
+        return ledger.steps.bill(("gemini", asked.model), data, google(asked.model), moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """A `GenerateContentResponse`."""

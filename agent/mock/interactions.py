@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_automatic import google
+from treadle.agent.mock.billing_prompt import Moment, Prompt, stream
 from treadle.agent.mock.contract import Asked, Offered, Reply, Usage
 from treadle.agent.mock.gemini import Gemini
 from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_steps
@@ -56,11 +58,14 @@ class Interactions(Gemini):
             schema=form.get("schema", {}) if form is not None else None,
         )
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
         """Bill system, tools and steps against an automatic prefix cache."""
         body = asked.body
-        data = write([body.get("system_instruction"), body.get("tools", []), body["input"]])
-        return ledger.automatic(asked.model, data)
+        system = [told] if (told := body.get("system_instruction")) else []
+        given = body["input"]
+        steps = elements(given) if isinstance(given, list) else [given]
+        data = stream([*elements(body.get("tools")), *system, *steps])
+        return ledger.steps.bill(("gemini", asked.model), data, google(asked.model), moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """An `interaction`."""

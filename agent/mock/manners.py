@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from treadle.agent.mock.check import Refused, wrong
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
 from treadle.agent.mock.openai_frame import error_of
+from treadle.sandbox.frozen import frozen
 
 Rule: TypeAlias = Callable[[Mapping[str, Json]], None]
 """Accepts a request's body, or raises Refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manner:
     """One vendor's face, in what is peculiar to it."""
 
@@ -30,6 +30,8 @@ class Manner:
     """Where a reply holds it: a field, OpenRouter's details, tags in the text, or Mistral's content chunks."""
     usage: Literal["asked", "always", "never", "every", "x_groq"] = "always"
     """When a stream tells it: if asked to, in the last chunk, never, in every chunk, or in a field of its own."""
+    cache: Literal["steps", "units"] = "steps"
+    """How it keeps what it was sent: as OpenAI did, or in DeepSeek's units."""
     opening: tuple[bytes, ...] = ()
     """What comes before the first chunk."""
     more: Mapping[str, Json] | None = None
@@ -217,7 +219,11 @@ MANNERS = (
     _glm("zai"),
     _glm("bigmodel"),
     Manner(
-        "/deepseek/v1/chat/completions", extra=("thinking",), rules=(_thinks_back, _no_schema), usage="every"
+        "/deepseek/v1/chat/completions",
+        extra=("thinking",),
+        rules=(_thinks_back, _no_schema),
+        usage="every",
+        cache="units",
     ),
     Manner(
         "/moonshot/v1/chat/completions",

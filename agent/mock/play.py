@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from treadle.agent.mock.billing import Prompt, tokens
+from treadle.agent.mock.billing_prompt import Prompt, tokens
 from treadle.agent.mock.check import Refused
+from treadle.agent.mock.clock import Clock
 from treadle.agent.mock.contract import Asked, Reply, Said, Usage
 from treadle.agent.mock.jsontext import size
 from treadle.agent.mock.sample import sample
 from treadle.agent.mock.script import Billed, Call, Fault, Pace, Script, Step
+from treadle.sandbox.frozen import frozen
 
 END = Step(text="Done.")
 GREETING = "This is treadle's mock provider: it says this to every request without tools."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """A step about to be served."""
 
@@ -30,10 +32,13 @@ class Player:
     """Follows a script for any number of conversations; without one, it improvises."""
 
     script: Script | None
+    clock: Clock = field(default_factory=Clock)
     _attempts: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
     def turn(self, asked: Asked) -> Turn:
         """The step for this request. Raises Refused where the script and the request disagree."""
+        if asked.warms is not None:
+            return Turn(Step(finish=asked.warms), None, Pace())
         if self.script is None:
             return Turn(_improvise(asked), None, Pace())
         step = _scripted(self.script, asked.replies)
@@ -43,8 +48,9 @@ class Player:
         at = (asked.key, min(asked.replies, len(self.script.steps) - 1))
         attempt = self._attempts.get(at, 0)
         fault = step.faults[attempt] if attempt < len(step.faults) else None
-        if fault is not None:
-            self._attempts[at] = attempt + 1
+        self._attempts[at] = attempt + 1
+        if attempt == 0:
+            self.clock.advance(step.gap)
         return Turn(step, fault, step.pace or self.script.pace)
 
     def reply(self, asked: Asked, step: Step, prompt: Prompt, number: int, now: float) -> Reply:
@@ -61,6 +67,7 @@ class Player:
             finish=step.finish or ("tool_calls" if calls else "stop"),
             usage=_usage(step, calls, prompt),
             hosted=step.hosted,
+            miss=prompt.miss,
         )
 
 

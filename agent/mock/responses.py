@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from treadle.agent.mock.billing import Ledger, Prompt
+from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Miss, Moment, Prompt
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Usage, Vendor
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, words, write
 from treadle.agent.mock.odds import odds
+from treadle.agent.mock.openai_billing import bill, responses_units
 from treadle.agent.mock.openai_frame import error_of, models_of, require_bearer
 from treadle.agent.mock.pieces import pieces
 from treadle.agent.mock.responses_hosted import HOSTED_KINDS, PROGRESS, ran_items
@@ -69,6 +71,7 @@ class Responses:
             wants_call=bool(tools) and choice != "none" and not _has_called(items),
             forced=_forced(choice),
             schema=_schema(members(request.get("text")).get("format")),
+            warms="stop" if members(request.get("prompt_cache_options")).get("prewarm") is True else None,
             hosted=frozenset(
                 HOSTED_KINDS[words(members(tool)["type"])]
                 for tool in elements(request.get("tools"))
@@ -76,11 +79,9 @@ class Responses:
             ),
         )
 
-    def bill(self, asked: Asked, ledger: Ledger) -> Prompt:
-        """Bill tools, instructions and items against an automatic prefix cache."""
-        body = asked.body
-        data = write([body.get("tools", []), body.get("instructions"), body["input"]])
-        return ledger.automatic((words(body.get("prompt_cache_key")), asked.model), data)
+    def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
+        """Bill tools, instructions and items as OpenAI does."""
+        return bill(asked.body, responses_units(asked.body), ledger, moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:
         """A `response`."""
@@ -217,7 +218,15 @@ def _finished(asked: Asked, reply: Reply, output: Sequence[JsonObject]) -> JsonO
         "output": list(output),
         "usage": _usage(reply.usage),
     }
+    if reply.miss is not None:
+        ended["prompt_cache_diagnostics"] = _compared(reply.miss)
     return {**_response(asked, reply), **ended}
+
+
+def _compared(miss: Miss) -> JsonObject:
+    if miss.lost is None:
+        return {"type": miss.reason}
+    return {"type": "cache_miss", "reason": miss.reason, "cache_missed_tokens": miss.lost}
 
 
 def _output(asked: Asked, reply: Reply) -> Iterator[JsonObject]:
@@ -328,7 +337,14 @@ def _say_hosted(events: _Events, place: JsonObject, item: JsonObject) -> None:
 def _usage(usage: Usage) -> JsonObject:
     return {
         "input_tokens": usage.input,
-        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.written},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached,
+            "cache_write_tokens": usage.written,
+            "cache_write_tokens_details": {
+                "ttl_30m_tokens": usage.written - usage.written_long,
+                "ttl_12h_tokens": usage.written_long,
+            },
+        },
         "output_tokens": usage.output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.input + usage.output,

@@ -213,6 +213,8 @@ class Step(_Part):
     calls: tuple[Call, ...] = ()
     pace: Pace | None = None
     """None takes the script's."""
+    gap: Seconds = 0.0
+    """The clock is put forward by so many seconds before the step is first served."""
     usage: Billed = Billed()
     finish: Finish | None = None
     """None: tool_calls if there are calls, else stop."""
@@ -246,12 +248,20 @@ class Filing(_Part):
     """Seconds until any file expires; None leaves it to the vendor and the request."""
 
 
+class Clocked(_Part):
+    """How time passes for the script."""
+
+    still: bool = False
+    """Only by gaps, and when a client puts the clock forward."""
+
+
 class Script(_Part):
     """What a model says, step by step."""
 
     model: str | None = None
     """The name reported in replies; None repeats the request's."""
     pace: Pace = Pace()
+    clock: Clocked = Clocked()
     steps: tuple[Step, ...]
     then: Literal["end", "repeat", "error"] = "end"
     """Past the last step: say "Done.", repeat the last step, or answer 400."""

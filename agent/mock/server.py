@@ -14,10 +14,13 @@ from typing import TextIO
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
+from treadle.agent.mock import check
 from treadle.agent.mock.anthropic import VERSION, Anthropic
 from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Moment
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
+from treadle.agent.mock.clock import Clock
 from treadle.agent.mock.compatible import compatible_faces
 from treadle.agent.mock.completions import Completions
 from treadle.agent.mock.contract import PATH, Asked, Face
@@ -25,17 +28,20 @@ from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.gemini import KEY, gemini_faces
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.interactions import Interactions
-from treadle.agent.mock.jsontext import Json, read, write
+from treadle.agent.mock.jsontext import Json, members, read, write
 from treadle.agent.mock.play import Player
 from treadle.agent.mock.rented import rented_faces
 from treadle.agent.mock.responses import Responses
 from treadle.agent.mock.script import Script, load
+from treadle.sandbox.frozen import frozen
 
 SECRET = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 MODELS = "/v1/models"
+CLOCK = "/_mock/clock"
+_ADVANCE = check.record({}, {"advance": check.number(0, 1e9)})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """A request as it came, and how it was answered."""
 
@@ -73,6 +79,7 @@ class Mock:
     record: TextIO | None = None
     """Receives a JSON line a request."""
     _count: int = 0
+    clock: Clock = field(default_factory=Clock)
     _ledger: Ledger = field(default_factory=Ledger)
     _player: Player = field(init=False)
     _faces: dict[str, Face] = field(init=False)
@@ -80,7 +87,9 @@ class Mock:
     """Faces whose path holds a name."""
 
     def __post_init__(self) -> None:
-        self._player = Player(self.script)
+        if self.script is not None:
+            self.clock.still = self.script.clock.still
+        self._player = Player(self.script, self.clock)
         self._faces = {face.path: face for face in _faces()}
         self._shapes = {_shape(path): face for path, face in self._faces.items() if "{" in path}
 
@@ -137,6 +146,8 @@ class Mock:
 
     def _answer(self, face: Face, head: Head, body: bytes | None, number: int) -> Delivery:
         try:
+            if head.path == CLOCK:
+                return self._tick(body)
             known = self._route(head)
             face.admit(head.headers)
             if not known:
@@ -147,6 +158,17 @@ class Mock:
         except Refused as refused:
             delivery = refusal(face, refused)
             return replace(delivery, broken=True) if body is None else delivery
+
+    def _tick(self, body: bytes | None) -> Delivery:
+        """Put the clock forward by what the body says, and tell the time. Raises Refused."""
+        try:
+            asked = read(body.decode()) if body else {}
+        except ValueError as error:
+            raise Refused(f"the body is not JSON: {error}") from error
+        _ADVANCE(asked, "")
+        seconds = members(asked).get("advance", 0)
+        self.clock.advance(float(seconds) if isinstance(seconds, int | float) else 0.0)
+        return plain(200, write({"now": self.clock.now()}))
 
     def _route(self, head: Head) -> bool:
         """Whether the request is for a face; False for the list of models. Raises Refused."""
@@ -161,8 +183,10 @@ class Mock:
 
     def _speak(self, face: Face, asked: Asked, number: int) -> Delivery:
         turn = self._player.turn(asked)
-        prompt = face.bill(asked, self._ledger)
-        reply = self._player.reply(asked, turn.step, prompt, number, time.time())
+        now = self.clock.now()
+        first = 0.0 if self.clock.still else turn.pace.first
+        prompt = face.bill(asked, self._ledger, Moment(now, now + first, f"{number:012x}"))
+        reply = self._player.reply(asked, turn.step, prompt, number, now)
         whole = speech(face, asked, reply, turn.pace)
         return whole if turn.fault is None else spoil(face, asked, whole, turn.fault)
 

@@ -10,6 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageParam, ChatCompletionToolParam
 
 from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Moment
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.contract import Asked, Reply
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words
@@ -17,6 +18,7 @@ from treadle.agent.mock.play import Player
 from treadle.agent.mock.script import Script, parse
 from treadle.agent.mock.server import Mock
 
+MOMENT = Moment(0.0, 0.0, "r")
 pytestmark = pytest.mark.anyio
 
 SCRIPT = """
@@ -44,7 +46,9 @@ steps:
 def replies(script: Script, ask: JsonObject) -> list[tuple[Asked, Reply]]:
     face, player, ledger = Chat(), Player(script), Ledger()
     asked = face.read(ask, {})
-    return [(asked, player.reply(asked, step, face.bill(asked, ledger), 1, 5.0)) for step in script.steps]
+    return [
+        (asked, player.reply(asked, step, face.bill(asked, ledger, MOMENT), 1, 5.0)) for step in script.steps
+    ]
 
 
 def joined(events: list[bytes]) -> JsonObject:

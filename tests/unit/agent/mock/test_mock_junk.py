@@ -8,6 +8,7 @@ import pytest
 
 from treadle.agent.mock.anthropic import Anthropic
 from treadle.agent.mock.billing import Ledger
+from treadle.agent.mock.billing_prompt import Moment
 from treadle.agent.mock.chat import Chat
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Face
@@ -17,6 +18,7 @@ from treadle.agent.mock.jsontext import Json, JsonObject, read
 from treadle.agent.mock.play import Player
 from treadle.agent.mock.responses import Responses
 
+MOMENT = Moment(0.0, 0.0, "r")
 HEADERS = {"anthropic-version": "2026-10-21"}
 JUNK: tuple[Json, ...] = (
     None,
@@ -169,7 +171,7 @@ def test_junk_anywhere_in_a_request_is_refused_or_answered(face: Face, whole: Js
             continue
         taken += 1
         step = player.turn(asked).step
-        reply = player.reply(asked, step, face.bill(asked, ledger), taken, 0.0)
+        reply = player.reply(asked, step, face.bill(asked, ledger, MOMENT), taken, 0.0)
         read(face.whole(asked, reply).decode())
         assert len(face.events(asked, reply)) > 1
     assert taken > 50
