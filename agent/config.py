@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -54,8 +54,22 @@ class ConnectionSettings(Frozen):
     timeouts: Timeouts = Field(default_factory=Timeouts)
 
 
-class Config(Frozen):
-    """All settings, joined. None leaves a choice to the part that it is about."""
+class ContextSettings(Frozen):
+    """How long a history may grow."""
+
+    compact_at: Annotated[int, Field(ge=1_000)] | Literal["auto", "never"] = "auto"
+    """Tokens of a prompt at which a note takes the place of what came before; `auto` goes by what it costs."""
+
+
+class RetrievalSettings(Frozen):
+    """How what is too long for a prompt is found again."""
+
+    embeddings: str | None = None
+    """VENDOR/MODEL whose vectors are searched beside the words; None goes by words alone."""
+
+
+class _Choices(Frozen):
+    """What is chosen for a run: the settings that are values, not tables."""
 
     model: str | None = None
     """VENDOR/MODEL, with any number of fallbacks after commas."""
@@ -65,6 +79,13 @@ class Config(Frozen):
     allow: tuple[str, ...] = ()
     """Rules as in `Shell(git log *)`."""
     deny: tuple[str, ...] = ()
+
+
+class Config(_Choices):
+    """All settings, joined. None leaves a choice to the part that it is about."""
+
+    context: ContextSettings = Field(default_factory=ContextSettings)
+    retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
     hosted: dict[HostedKind, dict[str, Any] | bool] = Field(
         default_factory=dict[HostedKind, dict[str, Any] | bool]
@@ -90,8 +111,9 @@ class Folders:
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment as it is now."""
-    return dict(os.environ)
+    """Return the environment as it is now, without what `__main__` has set for this process alone."""
+    own = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    return dict(pair for pair in os.environ.items() if pair != own)
 
 
 def folders(env: Mapping[str, str]) -> Folders:
@@ -160,7 +182,7 @@ def _project_settings(file: Path) -> JsonObject:
     return settings
 
 
-_USERS_OWN = {"providers", "models", "sandbox", "hosted"}
+_USERS_OWN = {"providers", "models", "sandbox", "hosted", "retrieval"}
 
 
 def _join(settings: JsonObject, more: JsonObject) -> None:
@@ -263,6 +285,8 @@ def _nearest(path: Sequence[str | int]) -> str:
 
 _TABLES: Mapping[str, type[BaseModel]] = {
     "limits": LimitSettings,
+    "context": ContextSettings,
+    "retrieval": RetrievalSettings,
     "reply": ReplySettings,
     "connection": ConnectionSettings,
     "retries": Retries,

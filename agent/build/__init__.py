@@ -22,6 +22,7 @@ from treadle.agent.build.offer import (
     wanted_of,
 )
 from treadle.agent.build.opening import Answer, Guidance, Opened, Opening, WorkspaceError, workspace
+from treadle.agent.build.room import compactor, in_turn
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
 from treadle.agent.desk import Desk
@@ -88,8 +89,10 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 log.append(beginning(opening, session_id, first, calls.toolbox.snapshot().specs, settings))
             changes = go_on(opening, log, first, settings, info)
             through = {spec: opening.through(client) for spec, client in chain.items()}
+            cache_key = opened(log.branch()).session
+            notes = compactor(opening, cache_key, record, sandbox)
             desk = Desk(
-                opened(log.branch()).session,
+                cache_key,
                 through.pop(first),
                 calls,
                 _limits(opening.config),
@@ -97,7 +100,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 opening.config.connection.retries,
                 through,
                 MadeFiles(None if opening.ephemeral else spill).save,
-                make_room=mend,
+                make_room=in_turn(notes, mend),
                 news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )
             yield Opened(

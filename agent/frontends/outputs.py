@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TextIO, TypeAlias, cast
 from treadle.agent.events import (
     CallFinished,
     CallStarted,
+    Compacted,
     Entry,
     Event,
     MessageAdded,
@@ -210,6 +211,9 @@ class TextOutput:
                 self._finished(result, seconds)
             case Entry(body=PermissionResolved(granted=False, access=access, reason=reason)):
                 self._say(f"  refused: {access}: {reason}", "33")
+            case Entry(body=Compacted(usage=usage, cost_usd=cost)):
+                price = "" if not cost else f", ${cost:.4f}"
+                self._say(f"  made room: a note of {usage.output:,} tokens{price}", "2")
             case RetryScheduled() | Noted():
                 self._say(f"  {remark(event)}", "33")
             case _:
