@@ -141,6 +141,8 @@ class HttpCall:
     segments: tuple[bytes, ...] = ()
     """What a provider caches, in its order (tools, system, items), without cache markers and per-request knobs:
     the prefix property is about these. Each stands in `body` as it is here, but for markers."""
+    ends: tuple[int, ...] = ()
+    """How many segments there are up to the end of the tools, of the system prompt, and of each message."""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     multipart: tuple[FormPart, ...] = ()

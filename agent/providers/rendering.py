@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final, TypeAlias, cast
 
 from treadle.agent.messages import Warned
@@ -218,3 +219,8 @@ def inlined(schema: JsonObject) -> JsonObject:
         return walk(schema, ())
     except RecursionError:
         return schema
+
+
+def ends(*sizes: int) -> tuple[int, ...]:
+    """Return how many segments there are up to the end of each layer: tools, system, then each message."""
+    return tuple(accumulate(sizes))

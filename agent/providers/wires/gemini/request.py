@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from treadle.agent.providers.rendering import (
     array,
     dumps,
     encoded,
+    ends,
     holds_strictly,
     mcp_server,
     members,
@@ -117,9 +118,21 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         query={"alt": "sse"} if stream else {},
         body=b"{" + b",".join(fields) + b"}",
         segments=(*functions, *hosted, *system, *(part for turn in found for part in turn.parts)),
+        ends=ends(len(functions) + len(hosted), len(system), *_parts(found)),
         warnings=tuple(dict.fromkeys(knobs.notes)),
         stream=stream,
     )
+
+
+def _parts(found: Sequence[Turn]) -> Iterator[int]:
+    """Yield how many parts each message became: one with results became two turns."""
+    results = 0
+    for turn in found:
+        if turn.kind == "results":
+            results = len(turn.parts)
+        else:
+            yield results + len(turn.parts)
+            results = 0
 
 
 def _continued(messages: Sequence[Message], model: ModelInfo) -> tuple[Sequence[Message], JsonObject]:

@@ -170,8 +170,10 @@ def _assistant(message: AssistantMessage, model: ModelInfo, notes: Notes) -> Ite
                 _splice(part.raw, pieces)
             case OpaquePart(kind=kind) if home and kind in model.dialect.get("reply_only", ()):
                 pass
-            case RefusalPart() | OpaquePart() if home and part.raw:
+            case RefusalPart() | OpaquePart() | MediaPart() if home and part.raw:
                 _splice(part.raw, pieces)
+            case HostedCallPart() | HostedResultPart() | MediaPart() if home:
+                pass
             case _:
                 _rebuild(part, pieces, notes, apart=not {before, part.type} <= {"text", "citation"})
         before = part.type

@@ -26,6 +26,7 @@ from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
 from treadle.agent.providers.events_json import sound
 from treadle.agent.providers.rendering import derived_id, dumps, sound_name
+from treadle.agent.providers.wires.openai_chat.hosted import FIELDS, is_hosted, pictures, told
 from treadle.tools.contract import JsonObject, ToolCall
 
 OPEN: Final = "<think>"
@@ -79,7 +80,8 @@ def read(body: JsonObject, model: ModelInfo, state: State = "complete") -> Assis
     finish = as_text(choice.get("finish_reason"))
     if state == "complete" and finish in _BROKEN:
         raise StreamCutShort(f"the provider broke off: {finish}", code=finish)
-    parts = (*_said(fields, model), *(_calls(body, fields, model) if state == "complete" else ()))
+    calls = _calls(body, fields, model) if state == "complete" else ()
+    parts = (*told(body, fields), *_said(fields, model), *calls)
     return AssistantMessage(
         parts=parts,
         origin=Origin(
@@ -172,8 +174,9 @@ def _said(fields: JsonObject, model: ModelInfo) -> Iterator[Part]:
                 title=as_text(cited.get("title")),
                 quote=as_text(cited.get("content")),
             )
+    yield from pictures(fields)
     for key, value in fields.items():
-        if key not in _OURS and key not in REASONING and value not in (None, "", [], {}):
+        if key not in _OURS | FIELDS and key not in REASONING and value not in (None, "", [], {}):
             yield OpaquePart(kind=key, raw=dumps({key: value}))
 
 
@@ -217,7 +220,7 @@ def _content(content: Any, model: ModelInfo) -> Iterator[Part]:
 
 
 def _calls(body: JsonObject, fields: JsonObject, model: ModelInfo) -> Iterator[CallPart]:
-    sent = [as_object(item) for item in as_list(fields.get("tool_calls"))]
+    sent = [item for item in map(as_object, as_list(fields.get("tool_calls"))) if not is_hosted(item)]
     legacy = as_object(fields.get("function_call"))
     if legacy and not sent:
         sent = [{"id": "", "type": "function", "function": legacy}]

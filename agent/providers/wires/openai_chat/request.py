@@ -21,6 +21,7 @@ from treadle.agent.providers.rendering import (
     array,
     dumps,
     encoded,
+    ends,
     holds_strictly,
     inlined,
     members,
@@ -28,6 +29,7 @@ from treadle.agent.providers.rendering import (
     snap_ttl,
 )
 from treadle.agent.providers.wires.openai_chat.history import render, system_messages
+from treadle.agent.providers.wires.openai_chat.hosted import hosted_tool
 from treadle.agent.settings import Effort, Sampling
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Freeform, Function, JsonObject, ToolSpec
@@ -100,6 +102,7 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         path="/chat/completions",
         body=b"{" + b",".join(fields) + b"}",
         segments=(*tools, *system, *(segment for turn in turns for segment in turn)),
+        ends=ends(len(tools), len(system), *map(len, turns)),
         headers=_routing(request, model),
         warnings=tuple(knobs.notes),
         stream=stream,
@@ -134,10 +137,7 @@ def _tool(spec: ToolSpec, model: ModelInfo) -> JsonObject:
         case Freeform():
             return _custom(spec) if model.dialect.get("freeform") else _plain(spec)
         case _:
-            known: Mapping[str, JsonObject] = model.dialect.get("hosted", {})
-            if spec.kind not in known:
-                raise InvalidRequest(f"{model.vendor} does not run {spec.kind} over Chat Completions")
-            return {**known[spec.kind], **spec.config}
+            return hosted_tool(spec, model)
 
 
 def _custom(spec: Freeform) -> JsonObject:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from treadle.agent.events import CallDelta, ReasoningDelta, StreamDelta, TextDelta
+from treadle.agent.events import CallDelta, HostedDelta, ReasoningDelta, StreamDelta, TextDelta
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.classify import failure_in_stream
 from treadle.agent.providers.contract import ModelInfo, StreamCutShort, Undecodable
 from treadle.agent.providers.events_json import loads
+from treadle.agent.providers.wires.openai_chat.hosted import FOUND, is_hosted
 from treadle.agent.providers.wires.openai_chat.reply import (
     CLOSE,
     OPEN,
@@ -97,6 +98,8 @@ class ChatDecoder:
         for key in _ONCE:
             if chunk.get(key) and key not in self._body:
                 self._body[key] = chunk[key]
+        if chunk.get(FOUND):
+            self._body[FOUND] = _merged(self._body.get(FOUND), chunk[FOUND])
         usage = (
             chunk.get("usage")
             or first_choice(chunk).get("usage")
@@ -250,12 +253,17 @@ class _Calls:
         self._model = model
         self._calls: list[_Call] = []
         self._taken: set[str] = set()
+        self._hosted: dict[str, JsonObject] = {}
 
     def take(self, delta: JsonObject, body: JsonObject) -> Iterator[StreamDelta]:
         """Take the fragments of one chunk. A call is shown as soon as its name is known."""
         sent = [as_object(item) for item in as_list(delta.get("tool_calls"))]
         legacy = as_object(delta.get("function_call"))
         for item in (*sent, *([{"index": "legacy", "function": legacy}] if legacy else [])):
+            if is_hosted(item):
+                self._hosted[str(item.get("id") or item.get("index"))] = item
+                yield HostedDelta(as_text(item["type"]), "completed")
+                continue
             custom = as_object(item.get("custom"))
             inner = custom or as_object(item.get("function"))
             text = arguments(inner.get("input" if custom else "arguments"))
@@ -275,7 +283,7 @@ class _Calls:
 
     def whole(self) -> list[JsonObject]:
         """Return the calls as a whole reply would hold them."""
-        return [
+        return [*self._hosted.values()] + [
             {"id": call.key, "type": "custom", "custom": {"name": call.name, "input": call.written}}
             | call.fields
             if call.custom

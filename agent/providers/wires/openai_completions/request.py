@@ -85,9 +85,11 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         )
     knobs = _Knobs(model, {}, [], [])
     segments = [_segment("system", text, model) for text in request.system]
+    bounds = [0, len(segments)]
     for message in request.messages:
         rendered = kept.of(message, lambda each: _render(each, model))
         segments += rendered.segments
+        bounds.append(len(segments))
         knobs.notes.extend(rendered.warnings)
     if not segments:
         raise InvalidRequest("there is no message to send")
@@ -102,6 +104,7 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         path="/completions",
         body=b'{"model":' + encoded(model.id) + b',"prompt":"' + prompt + b'",' + b",".join(fields) + b"}",
         segments=tuple(segments),
+        ends=tuple(bounds),
         warnings=tuple(dict.fromkeys(knobs.notes)),
         stream=stream,
     )

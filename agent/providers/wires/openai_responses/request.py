@@ -21,6 +21,7 @@ from treadle.agent.providers.rendering import (
     array,
     dumps,
     encoded,
+    ends,
     holds_strictly,
     mcp_server,
     snap_effort,
@@ -115,6 +116,7 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         path="/responses",
         body=b"{" + b",".join(fields) + b"}",
         segments=(*tools, *system, *(segment for turn in turns for segment in turn)),
+        ends=ends(len(tools), len(system), *map(len, turns)),
         warnings=tuple(knobs.notes),
         stream=stream,
     )
