@@ -52,6 +52,8 @@ class ConnectionSettings(Frozen):
 
     retries: Retries = Field(default_factory=Retries)
     timeouts: Timeouts = Field(default_factory=Timeouts)
+    background: float = Field(default=86_400.0, gt=0)
+    """Seconds after which a reply that is worked on in the background is given up."""
 
 
 class ContextSettings(Frozen):
@@ -79,6 +81,10 @@ class _Choices(Frozen):
     allow: tuple[str, ...] = ()
     """Rules as in `Shell(git log *)`."""
     deny: tuple[str, ...] = ()
+    state: Literal["stateless", "chain", "conversation"] = "stateless"
+    """What the provider keeps between requests; the whole transcript is kept here in any case."""
+    background: bool = False
+    """The provider works on though nobody listens."""
 
 
 class Config(_Choices):

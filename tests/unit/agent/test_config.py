@@ -218,3 +218,10 @@ def test_our_folders_follow_the_xdg_specification(env: Mapping[str, str], found:
 def test_the_environment_is_a_copy_of_what_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TREADLE_MODEL", "v/m")
     assert environment()["TREADLE_MODEL"] == "v/m"
+
+
+def test_what_is_set_for_this_process_alone_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    assert "PYDANTIC_DISABLE_PLUGINS" not in environment()
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "logfire")
+    assert environment()["PYDANTIC_DISABLE_PLUGINS"] == "logfire"
