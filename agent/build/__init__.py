@@ -22,6 +22,7 @@ from treadle.agent.build.offer import (
     wanted_of,
 )
 from treadle.agent.build.opening import Answer, Guidance, Opened, Opening, WorkspaceError, workspace
+from treadle.agent.build.remote import RemoteModels, check_travel
 from treadle.agent.build.room import compactor, in_turn
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
@@ -75,6 +76,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             for spec in model_chain(opening, log):
                 chain[spec] = language_model(spec, opening.config, opening.env, grants)
                 connections.push_async_callback(chain[spec].aclose)
+            check_travel(opening.config, chain.values())
             settings = settings_of(opening, log)
             sandbox = connections.enter_context(confined(opening, root, spill, settings.mode))
             record = Record(log)
@@ -88,7 +90,9 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             if new:
                 log.append(beginning(opening, session_id, first, calls.toolbox.snapshot().specs, settings))
             changes = go_on(opening, log, first, settings, info)
-            through = {spec: opening.through(client) for spec, client in chain.items()}
+            remote = RemoteModels(session_id, opening, record)
+            connections.push_async_callback(remote.aclose)
+            through = {spec: opening.through(remote.around(client), client) for spec, client in chain.items()}
             cache_key = opened(log.branch()).session
             notes = compactor(opening, cache_key, record, sandbox)
             desk = Desk(

@@ -46,13 +46,17 @@ def language_model(
     )
     shelf = catalogue.Shelf(WIRES, _book, datetime.now(UTC))
     info = catalogue.find(name, home, shelf, settings=config.models)
+    transport = transport_to(endpoint, endpoint.address(info.id, info.wire), config)
+    return Client(wire(info.wire), info, transport, secrets=endpoint.secrets, grants=grants)
+
+
+def transport_to(endpoint: vendors.Endpoint, url: str, config: Config) -> Transport:
+    """Return what sends calls to an address of an endpoint."""
     timeouts = config.connection.timeouts
     if config.limits.time is not None:
         timeouts = timeouts.model_copy(update={"connect": min(timeouts.connect, config.limits.time / 2)})
     authenticator = _tokens(endpoint.grant, timeouts) if endpoint.grant is not None else None
-    url = endpoint.address(info.id, info.wire)
-    transport = Transport(Address(url, endpoint.headers, endpoint.proxy, authenticator), timeouts=timeouts)
-    return Client(wire(info.wire), info, transport, secrets=endpoint.secrets, grants=grants)
+    return Transport(Address(url, endpoint.headers, endpoint.proxy, authenticator), timeouts=timeouts)
 
 
 def _tokens(grant: Grant, timeouts: Timeouts) -> Authenticator:

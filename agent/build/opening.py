@@ -60,7 +60,7 @@ class Opening:
     tools: Literal["all", "read", "none"] = "all"
     given: frozenset[str] = frozenset()
     """Keys of the settings that were asked for just now: these alone change a session that goes on."""
-    through: Callable[[Client], LanguageModel] = lambda client: client
+    through: Callable[[LanguageModel, Client], LanguageModel] = lambda model, client: model
     """What the session asks instead of the model itself, as one that only looks at requests."""
 
 

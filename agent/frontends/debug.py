@@ -28,6 +28,7 @@ from treadle.agent.log import LogError
 from treadle.agent.providers.client import Client, recorded
 from treadle.agent.providers.contract import (
     HttpCall,
+    LanguageModel,
     ModelInfo,
     ModelRequest,
     ProviderError,
@@ -107,6 +108,7 @@ class _Refused(Exception):
 class _Peek:
     """A model that is never asked: it shows what it would be asked."""
 
+    model: LanguageModel
     client: Client
 
     @property
@@ -114,11 +116,11 @@ class _Peek:
         return self.client.info
 
     def encode(self, request: ModelRequest) -> HttpCall:
-        return self.client.encode(request)
+        return self.model.encode(request)
 
     def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[ReplyStream]:
         try:
-            call = self.client.encode(request)
+            call = self.model.encode(request)
         except ProviderError as error:
             raise _Refused(error) from error
         raise _Seen(self.client, call)

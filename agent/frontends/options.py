@@ -31,6 +31,16 @@ def settings(command: F) -> F:
         ),
         click.option("--service-tier", help="The provider's service tier."),
         click.option(
+            "--state",
+            type=click.Choice(["stateless", "chain", "conversation"]),
+            help="What the provider keeps between requests, so that only what is new is sent.",
+        ),
+        click.option(
+            "--background/--no-background",
+            default=None,
+            help="The provider works on though the connection breaks; --continue waits for it again.",
+        ),
+        click.option(
             "--mode",
             type=click.Choice(["plan", "ask", "edit", "auto", "yolo"]),
             help="plan reads only; auto (default) does all that the sandbox contains; yolo has no sandbox.",

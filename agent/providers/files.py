@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +21,7 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.plain import Plain, segment
 from treadle.agent.providers.vendor_rows import FileStoreName
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject, as_object
 
 _PAGE: Final = 100
@@ -33,7 +33,7 @@ _POLLS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, *([5.0] * 60))
 """Seconds between looks at a file that is being taken in: some five minutes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """A file to be put into a store."""
 
@@ -42,7 +42,7 @@ class Upload:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredFile:
     """A file in a store."""
 
@@ -87,7 +87,7 @@ def store_of(kind: FileStoreName, plain: Plain, version: str) -> FileStore:
             return GeminiFiles(plain, version)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenAIFiles:
     """`/files` of OpenAI and of Azure. WIRES §3."""
 
@@ -128,7 +128,7 @@ class OpenAIFiles:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnthropicFiles:
     """`/files` of Anthropic. WIRES §4.10."""
 
@@ -172,7 +172,7 @@ class AnthropicFiles:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiFiles:
     """Files of the Gemini API, which go after 48 hours. A request names one by its URI. WIRES §5.6."""
 

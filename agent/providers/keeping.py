@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from treadle.agent.events import StreamDelta
 from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.contract import Decoder, HttpCall, WireName
 from treadle.agent.providers.plain import segment
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import as_object
 
 CONVERSATIONS: Final = "/conversations"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shelf:
     """How a wire names the replies that a provider keeps."""
 

@@ -1,0 +1,1 @@
+"""What providers keep for a session beyond one request: replies, conversations, files."""
