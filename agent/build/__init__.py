@@ -23,14 +23,13 @@ from treadle.agent.build.offer import (
 )
 from treadle.agent.build.opening import Answer, Guidance, Opened, Opening, WorkspaceError, workspace
 from treadle.agent.build.remote import RemoteModels, check_travel
-from treadle.agent.build.room import compactor, in_turn
+from treadle.agent.build.room import compactor, ladder
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
 from treadle.agent.config import Config
 from treadle.agent.desk import Desk
 from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
 from treadle.agent.providers.client import Client
-from treadle.agent.repair import mend
 from treadle.agent.session import Record, Session
 from treadle.agent.sessions import MadeFiles, SpillFolder, folder_of, new_id, opened
 from treadle.agent.step import Calls
@@ -94,17 +93,18 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             connections.push_async_callback(remote.aclose)
             through = {spec: opening.through(remote.around(client), client) for spec, client in chain.items()}
             cache_key = opened(log.branch()).session
+            wanted = wanted_of(opening, sandbox, by_tool=by_tool)
             notes = compactor(opening, cache_key, record, sandbox)
             desk = Desk(
                 cache_key,
                 through.pop(first),
                 calls,
                 _limits(opening.config),
-                wanted_of(opening, sandbox, by_tool=by_tool),
+                wanted,
                 opening.config.connection.retries,
                 through,
                 MadeFiles(None if opening.ephemeral else spill).save,
-                make_room=in_turn(notes, mend),
+                make_room=ladder(notes, wanted.output, SpillFolder(spill)).make_room,
                 news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )
             yield Opened(

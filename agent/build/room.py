@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
+from anyio import to_thread
+
 from treadle.agent.build.opening import Opening
+from treadle.agent.build.remote import upload
 from treadle.agent.build.skills import skill_text
 from treadle.agent.compaction.compactor import Around, Compactor
 from treadle.agent.conversation import Conversation
-from treadle.agent.desk import MakeRoom
-from treadle.agent.events import Body, CallFinished
+from treadle.agent.events import CallFinished
+from treadle.agent.ladder import Ladder, Seams
 from treadle.agent.log import SessionLog
-from treadle.agent.providers.contract import ContextOverflow, LanguageModel, ProviderError, RequestTooLarge
+from treadle.agent.providers.client import Client
+from treadle.agent.providers.contract import LanguageModel, ModelRequest, Output
+from treadle.agent.remote.model import RemoteModel
+from treadle.agent.repair import mend
 from treadle.agent.session import Record
+from treadle.agent.sessions import SpillFolder
 from treadle.sandbox.contract import Sandbox, SandboxError
 from treadle.sandbox.paths import absolute
-from treadle.tools.contract import ToolSpec
+from treadle.tools.contract import Media, ToolSpec
 
 _SKILL, _SKILLS = 20_000, 100_000
 """Characters of one skill that is read anew, and of all of them."""
@@ -41,23 +49,45 @@ def compactor(opening: Opening, cache_key: str, record: Record, sandbox: Sandbox
     )
 
 
-def in_turn(notes: Compactor, others: MakeRoom) -> MakeRoom:
-    """Return what makes room by a note when that pays or nothing else would do, and leaves the rest to `others`."""
+def ladder(notes: Compactor, output: Output, spill: SpillFolder) -> Ladder:
+    """Return what makes a session's requests fit; and makes room by a note where that pays."""
 
-    async def make_room(
-        conversation: Conversation, model: LanguageModel, refused: ProviderError | None
-    ) -> tuple[Body, ...]:
-        if refused is None and (bodies := await notes.make_room(conversation, model)):
-            return bodies
-        try:
-            return await others(conversation, model, refused)
-        except (ContextOverflow, RequestTooLarge):
-            compacted = await notes.compact(conversation, model)
-            if compacted is None:
-                raise
-            return (compacted,)
+    async def write(name: str, text: str) -> str:
+        return await to_thread.run_sync(_keep, spill, name, text)
 
-    return make_room
+    seams = Seams(
+        shrink=_shrunk,
+        upload=upload,
+        write=write,
+        compact=notes.compact,
+        pays=notes.make_room,
+        count=_count,
+        mend=mend,
+        show=notes.show,
+    )
+    return Ladder(notes.cache_key, output, seams)
+
+
+async def _shrunk(media: Media, side: int, most: int | None) -> Media | None:
+    return await to_thread.run_sync(_shrink, media, side, most)
+
+
+def _shrink(media: Media, side: int, most: int | None) -> Media | None:
+    """Scale a picture down, loading what it takes."""
+    from treadle.agent.pictures import shrink
+
+    return shrink(media, side, most)
+
+
+async def _count(model: LanguageModel, request: ModelRequest) -> int | None:
+    return await model.count(request) if isinstance(model, Client | RemoteModel) else None
+
+
+def _keep(spill: SpillFolder, name: str, text: str) -> str:
+    path = Path(spill.path(name))
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8", errors="replace")
+    return str(path)
 
 
 def _recall(tools: tuple[ToolSpec, ...]) -> Literal["deferred", "direct", "none"]:
