@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from treadle.agent import __version__
+from treadle.agent.frontends.cli_files import files
 from treadle.agent.frontends.cli_sessions import sessions
 from treadle.agent.frontends.options import CONTEXT, KEYS, settings
 
@@ -127,6 +128,7 @@ def cli() -> None:
 
 
 cli.add_command(sessions)
+cli.add_command(files)
 
 
 @cli.command(context_settings=CONTEXT)

@@ -122,12 +122,26 @@ def sessions_export(session: str, kind: Any) -> int:
 
 @sessions.command("rm", context_settings=CONTEXT)
 @click.argument("names", metavar="ID...", nargs=-1, required=True)
-def sessions_rm(names: tuple[str, ...]) -> int:
-    r"""Delete sessions with all that lies beside them.
+@click.option("--force", is_flag=True, help="Delete a session though a provider still keeps something of it.")
+def sessions_rm(names: tuple[str, ...], force: bool) -> int:
+    r"""Delete sessions with all that lies beside them and all that providers keep for them.
+
+    What another session of yours still refers to, as a fork does, stays at the provider. A session of which a provider
+    keeps something that cannot be deleted now is left as it is.
 
     \b
     treadle sessions rm 20261124-1 20261123-2
+
+    \b
+    Exit code: 0 done · 1 no such session · 2 something could not be deleted
     """
     from treadle.agent.frontends.sessions import remove_sessions
 
-    return _with_sessions(remove_sessions, names)
+    return _with_sessions(remove_sessions, names, _delete_leftovers, force=force)
+
+
+def _delete_leftovers(*where: Any) -> list[str]:
+    """Load what reaches providers only for a session of which they keep something."""
+    from treadle.agent.frontends.leftovers import delete_leftovers
+
+    return delete_leftovers(*where)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import ValidationError
 
@@ -202,18 +201,45 @@ def _as_markdown(message: Message) -> str:
             return "\n".join(f"```\n{plain(result.content)}\n```\n" for result in results)
 
 
-def remove_sessions(places: Folders, names: tuple[str, ...]) -> int:
-    """Delete sessions with all that lies beside them. Raises `NoSuchSession` before anything is deleted."""
+Leftovers: TypeAlias = Callable[[Folders, Path, SessionLog], list[str]]
+"""Deletes what providers keep for a session alone. Returns a line for each thing that could not be deleted."""
+
+
+def remove_sessions(places: Folders, names: tuple[str, ...], leftovers: Leftovers, *, force: bool) -> int:
+    """Delete sessions with all that lies beside them, and what providers keep for them.
+
+    One of which a provider keeps something that cannot be deleted stays, unless `force`. Raises `NoSuchSession` before
+    anything is deleted.
+    """
     files = dict.fromkeys(find(places.sessions, name) for name in names)
+    failed = 0
     for file in files:
-        with suppress(LogDamaged):
-            SessionLog(file).close()  # refuses a session that is at work
+        left = _left_at_providers(places, file, leftovers)
+        for line in left:
+            complain(f"treadle: {file.stem}: could not be deleted: {line}")
+        if left and not force:
+            failed += 1
+            complain(f"treadle: {file.stem} was left as it is; --force removes it all the same")
+            continue
         for beside in file.parent.glob(f"{file.stem}.torn-*"):
             beside.unlink()
         shutil.rmtree(file.with_suffix(""), ignore_errors=True)
         file.unlink()
         emit(f"removed {file.stem}")
-    return 0
+    return 2 if failed else 0
+
+
+def _left_at_providers(places: Folders, file: Path, leftovers: Leftovers) -> list[str]:
+    """Delete what providers keep for a session alone. Returns a line for each thing that could not be deleted."""
+    keeps = b'"remote_kept"' in file.read_bytes()
+    try:
+        log = SessionLog(file)  # refuses a session that is at work
+    except LogDamaged as error:
+        return [f"what providers keep for it: {error}"] if keeps else []
+    try:
+        return leftovers(places, file, log) if keeps else []
+    finally:
+        log.close()
 
 
 def told_plainly(action: Callable[[], int]) -> int:
