@@ -23,7 +23,7 @@ class Chat:
     """`POST /v1/chat/completions`. Reasoning goes out as `reasoning_content`, as compatible vendors send it."""
 
     path = "/v1/chat/completions"
-    max_body = 100_000_000
+    max_body = 26_214_400
     request_id = "x-request-id"
     vendor: Vendor = "openai"
 

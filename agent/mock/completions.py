@@ -47,7 +47,7 @@ class Completions:
     """`POST /v1/completions`: a prompt in, text out. Calls and reasoning of a script have no place here."""
 
     path = "/v1/completions"
-    max_body = 100_000_000
+    max_body = 26_214_400
     request_id = "x-request-id"
     vendor: Vendor = "openai"
 

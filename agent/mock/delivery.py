@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field, replace
 from typing import assert_never
 
@@ -44,6 +45,8 @@ class Delivery:
     """Seconds of silence after the last piece."""
     broken: bool = False
     """The connection closes before the body is complete."""
+    after: Callable[[], object] | None = None
+    """Called when the whole body has been sent."""
 
 
 def plain(status: int, body: bytes, kind: str = JSON) -> Delivery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import anyio
@@ -76,6 +76,7 @@ class Connection:
         """Send an answer at its pace. Says whether the connection can carry another."""
         await self.pause(delivery.first)
         keep = head.keep_alive and not delivery.broken
+        after = None if delivery.broken else delivery.after
         chunked = delivery.length is None
         if delivery.status is not None:
             opening = _opening(delivery, keep=keep)
@@ -83,9 +84,11 @@ class Connection:
                 await self._send(opening)
             elif delivery.rate:
                 await self._send(opening)
-                await self._paced(delivery.pieces, delivery.rate, chunked=chunked)
+                await self._paced(delivery.pieces, delivery.rate, after, chunked=chunked)
             else:
                 await self._at_once(opening, delivery.pieces, chunked=chunked)
+                if after is not None:
+                    after()
         if delivery.broken:
             await self.pause(delivery.stall)
         elif chunked:
@@ -114,7 +117,9 @@ class Connection:
         if pending:
             await self._send(b"".join(pending))
 
-    async def _paced(self, pieces: Sequence[bytes], rate: float, *, chunked: bool) -> None:
+    async def _paced(
+        self, pieces: Sequence[bytes], rate: float, after: Callable[[], object] | None, *, chunked: bool
+    ) -> None:
         started, sent = anyio.current_time(), 0
         while sent < len(pieces):
             due = min(len(pieces), int((anyio.current_time() - started) * rate) + 1)
@@ -123,6 +128,8 @@ class Connection:
                 size = sum(map(len, batch))
                 await self._send(_framed(batch, size) if chunked else b"".join(batch))
                 sent = due
+                if after is not None and sent == len(pieces):
+                    after()
             await self.pause(started + sent / rate - anyio.current_time())
 
     async def _more(self) -> None:

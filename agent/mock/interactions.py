@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.billing_automatic import google
 from treadle.agent.mock.billing_prompt import Moment, Prompt, stream
+from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import Asked, Offered, Reply, Usage
 from treadle.agent.mock.gemini import Gemini
 from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_steps
@@ -26,7 +27,7 @@ BLOCKED: JsonObject = {"code": 400, "message": "blocked by content filtering"}
 
 
 class Interactions(Gemini):
-    """`POST …/interactions`, without state: nothing is stored. Thoughts are signed, and signatures are checked."""
+    """`POST …/interactions`. What is stored is put into the input before a request is read. Thoughts are signed, and signatures are checked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,13 +75,24 @@ class Interactions(Gemini):
     def events(self, asked: Asked, reply: Reply) -> list[bytes]:
         """The interaction, each step with its deltas, and the interaction as it ended."""
         created: JsonObject = {**_head(reply), "status": "in_progress"}
-        events = [_event("interaction.created", interaction=created)]
+        told: list[tuple[str, JsonObject]] = [("interaction.created", {"interaction": created})]
         for index, step in enumerate(_said(asked, reply)):
             opened, deltas = _parts(step)
-            events.append(_event("step.start", index=index, step=opened))
-            events += [_event("step.delta", index=index, delta=delta) for delta in deltas]
-            events.append(_event("step.stop", index=index))
-        return [*events, _event("interaction.completed", interaction=_ended(reply))]
+            told.append(("step.start", {"index": index, "step": opened}))
+            told.extend(("step.delta", {"index": index, "delta": delta}) for delta in deltas)
+            told.append(("step.stop", {"index": index}))
+        told.append(("interaction.completed", {"interaction": _ended(reply)}))
+        named = asked.body.get("store") is not False
+        return [
+            _event(kind, **data, **({"event_id": f"ev_{reply.id}_{at}"} if named else {}))
+            for at, (kind, data) in enumerate(told)
+        ]
+
+    def error(self, refused: Refused) -> bytes:
+        """As Gemini's, but an interaction that is not found has a word for a code, and no status."""
+        if refused.code != "not_found":
+            return super().error(refused)
+        return write({"error": {"code": "not_found", "message": refused.message}})
 
     def stream_error(self, given: JsonObject, *, framed: bool) -> bytes:
         """An `error` event, or its error as a body."""

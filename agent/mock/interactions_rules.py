@@ -1,4 +1,4 @@
-"""What Gemini's Interactions API accepts in a request without state."""
+"""What Gemini's Interactions API accepts in a request, after what the server keeps was put into its input."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ def check(body: Json) -> JsonObject:
     """A request that the API would accept. Raises Refused with the path of the first thing wrong."""
     _REQUEST(body, "")
     request: JsonObject = dict(members(body))
-    if "previous_interaction_id" in request:
-        raise wrong("previous_interaction_id", "the mock keeps no interactions")
+    if request.get("background") is True and request.get("store") is False:
+        raise wrong("background", "work in the background needs store to be true")
     _tools_agree(request)
     given = steps(request)
     if given[-1]["type"] not in {"user_input", "function_result"}:

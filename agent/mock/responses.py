@@ -42,10 +42,10 @@ REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Responses:
-    """`POST /v1/responses`, without state: nothing is stored, whatever `store` says."""
+    """`POST /v1/responses`. What is stored is put into the input before a request is read."""
 
     path = "/v1/responses"
-    max_body = 100_000_000
+    max_body = 26_214_400
     request_id = "x-request-id"
     vendor: Vendor = "openai"
 
@@ -91,7 +91,12 @@ class Responses:
         """The lifecycle, each item with its deltas, and the response that ends it all."""
         started = _response(asked, reply)
         events = _Events()
-        events.add("response.created", response=started)
+        if asked.body.get("background") is True:
+            queued: JsonObject = {**started, "status": "queued"}
+            events.add("response.created", response=queued)
+            events.add("response.queued", response=queued)
+        else:
+            events.add("response.created", response=started)
         events.add("response.in_progress", response=started)
         output = list(_output(asked, reply))
         for index, item in enumerate(output):
@@ -193,17 +198,20 @@ def _schema(form: Json) -> Json:
 
 
 def _response(asked: Asked, reply: Reply) -> JsonObject:
+    named = asked.body.get("conversation")
+    conversation = words(named) or words(members(named).get("id"))
     return {
         "id": f"resp_{reply.id}",
         "object": "response",
         "created_at": reply.created,
         "status": "in_progress",
-        "background": False,
+        "background": asked.body.get("background") is True,
+        "conversation": {"id": conversation} if conversation else None,
         "error": None,
         "incomplete_details": None,
         "model": reply.model,
         "output": [],
-        "previous_response_id": None,
+        "previous_response_id": asked.body.get("previous_response_id"),
         "service_tier": "default",
         "usage": None,
         **{key: asked.body.get(key, left_out) for key, left_out in ECHOED.items()},

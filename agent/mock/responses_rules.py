@@ -1,4 +1,4 @@
-"""What OpenAI's Responses API accepts in a stateless request."""
+"""What OpenAI's Responses API accepts in a request, after what the server keeps was put into its input."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ _REQUEST = c.record(
         "background_options": c.mapping,
         "client_metadata": c.nullable(c.mapping),
         "context_management": c.nullable(c.items(c.mapping)),
-        "conversation": c.nullable(c.anything),
+        "conversation": c.nullable(c.text_or(c.record({"id": c.text(1)}))),
         "image": c.mapping,
         "include": c.nullable(c.items(c.one_of(*INCLUDED))),
         "instructions": c.nullable(c.text()),
@@ -158,7 +158,7 @@ _REQUEST = c.record(
 
 
 def check(body: Json) -> JsonObject:
-    """A request that the API would accept without a state of its own. Raises Refused with the first path."""
+    """A request that the API would accept. Raises Refused with the first path."""
     _REQUEST(body, "")
     request: JsonObject = dict(members(body))
     _agree(request)
@@ -175,16 +175,11 @@ def _agree(request: Mapping[str, Json]) -> None:
         check_strict_root(form["schema"], "text.format.schema")
     if request.get("stream_options") is not None and not request.get("stream"):
         raise wrong("stream_options", "only allowed when stream is true")
-    if request.get("background") is True:
-        raise wrong("background", "the mock answers at once or not at all", "unsupported_parameter")
-    previous, conversation = request.get("previous_response_id"), request.get("conversation")
-    if previous is not None and conversation is not None:
-        raise wrong("previous_response_id", "excludes conversation")
-    if previous is not None:
-        what = f"the mock keeps no responses, so there is no {previous!r}"
-        raise wrong("previous_response_id", what, "previous_response_not_found")
-    if conversation is not None:
-        raise Refused("conversation: the mock keeps no conversations", "conversation", status=404)
+    if request.get("background") is True and request.get("store") is False:
+        raise wrong("background", "work in the background needs store to be true", "unsupported_parameter")
+    if request.get("previous_response_id") is not None and request.get("conversation") is not None:
+        told = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'."
+        raise Refused(told, "previous_response_id", "mutually_exclusive_parameters")
 
 
 def _tools_agree(request: Mapping[str, Json]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,31 +13,15 @@ from typing import TextIO
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
-from treadle.agent.mock import check
-from treadle.agent.mock.anthropic import VERSION, Anthropic
-from treadle.agent.mock.billing import Ledger
-from treadle.agent.mock.billing_prompt import Moment
-from treadle.agent.mock.chat import Chat
-from treadle.agent.mock.check import Refused
 from treadle.agent.mock.clock import Clock
-from treadle.agent.mock.compatible import compatible_faces
-from treadle.agent.mock.completions import Completions
-from treadle.agent.mock.contract import PATH, Asked, Face
-from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
-from treadle.agent.mock.gemini import KEY, gemini_faces
+from treadle.agent.mock.delivery import plain
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
-from treadle.agent.mock.interactions import Interactions
-from treadle.agent.mock.jsontext import Json, members, read, write
-from treadle.agent.mock.play import Player
-from treadle.agent.mock.rented import rented_faces
-from treadle.agent.mock.responses import Responses
+from treadle.agent.mock.jsontext import Json, JsonObject, read
+from treadle.agent.mock.provider import OURS, Provider
 from treadle.agent.mock.script import Script, load
 from treadle.sandbox.frozen import frozen
 
 SECRET = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
-MODELS = "/v1/models"
-CLOCK = "/_mock/clock"
-_ADVANCE = check.record({}, {"advance": check.number(0, 1e9)})
 
 
 @frozen
@@ -78,20 +61,16 @@ class Mock:
     """Whether requests are kept in memory."""
     record: TextIO | None = None
     """Receives a JSON line a request."""
-    _count: int = 0
     clock: Clock = field(default_factory=Clock)
-    _ledger: Ledger = field(default_factory=Ledger)
-    _player: Player = field(init=False)
-    _faces: dict[str, Face] = field(init=False)
-    _shapes: dict[re.Pattern[str], Face] = field(init=False)
-    """Faces whose path holds a name."""
+    _count: int = 0
+    _provider: Provider = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.script is not None:
-            self.clock.still = self.script.clock.still
-        self._player = Player(self.script, self.clock)
-        self._faces = {face.path: face for face in _faces()}
-        self._shapes = {_shape(path): face for path, face in self._faces.items() if "{" in path}
+        self._provider = Provider(self.script, self.clock)
+
+    def report(self) -> JsonObject:
+        """What `GET /_mock/report` tells: requests, generations, totals, and what is stored."""
+        return self._provider.report()
 
     async def attend(self, stream: SocketStream) -> None:
         """Serve one connection until either side has had enough of it."""
@@ -109,17 +88,22 @@ class Mock:
     async def _exchange(self, connection: Connection) -> bool:
         try:
             head = await connection.head()
-            face = self._face(head)
-            body = await connection.body(head, face.max_body)
+            found = self._provider.find(head)
+            body = await connection.body(head, found.most)
         except BadRequest as error:
             bad = replace(plain(400, str(error).encode(), "text/plain"), broken=True)
             await connection.deliver(bad, head=Head("GET", "/", "", {}, keep_alive=False))
             return False
         self._count += 1
         number = self._count
-        delivery = self._answer(face, head, body, number)
+        delivery = self._provider.answer(found, head, body, number, self.url)
         if delivery.status is not None:
-            delivery.headers.setdefault(face.request_id, f"req_{number:012x}")
+            delivery.headers.setdefault(found.face.request_id, f"req_{number:012x}")
+        if not head.path.startswith(OURS):
+            size = len(body or b"")
+            self._provider.tally.request(
+                number, head.method, head.path, found.shape, size=size, status=delivery.status
+            )
         self._keep(
             Recorded(
                 number=number,
@@ -132,63 +116,6 @@ class Mock:
             )
         )
         return await connection.deliver(delivery, head=head)
-
-    def _face(self, head: Head) -> Face:
-        """The face whose words answer a request; for a path that is no face's, the client's headers tell."""
-        home = Anthropic.path if VERSION in head.headers else Chat.path
-        home = gemini_faces()[0].path if KEY in head.headers else home
-        return self._named(head.path) or self._faces[home]
-
-    def _named(self, path: str) -> Face | None:
-        """The face that a path is of."""
-        exact = self._faces.get(path)
-        return exact or next((face for shape, face in self._shapes.items() if shape.fullmatch(path)), None)
-
-    def _answer(self, face: Face, head: Head, body: bytes | None, number: int) -> Delivery:
-        try:
-            if head.path == CLOCK:
-                return self._tick(body)
-            known = self._route(head)
-            face.admit(head.headers)
-            if not known:
-                model = self.script.model if self.script is not None else None
-                return plain(200, write(face.catalogue(model or "mock")))
-            asked = face.read(_parsed(head, body, face), {**head.headers, PATH: head.path})
-            return self._speak(face, asked, number)
-        except Refused as refused:
-            delivery = refusal(face, refused)
-            return replace(delivery, broken=True) if body is None else delivery
-
-    def _tick(self, body: bytes | None) -> Delivery:
-        """Put the clock forward by what the body says, and tell the time. Raises Refused."""
-        try:
-            asked = read(body.decode()) if body else {}
-        except ValueError as error:
-            raise Refused(f"the body is not JSON: {error}") from error
-        _ADVANCE(asked, "")
-        seconds = members(asked).get("advance", 0)
-        self.clock.advance(float(seconds) if isinstance(seconds, int | float) else 0.0)
-        return plain(200, write({"now": self.clock.now()}))
-
-    def _route(self, head: Head) -> bool:
-        """Whether the request is for a face; False for the list of models. Raises Refused."""
-        wanted = {MODELS: "GET"}.get(head.path) or ("POST" if self._named(head.path) else None)
-        if wanted is None:
-            raise Refused(f"there is no {head.path} here", status=404, code="unknown_url")
-        if head.method != wanted:
-            raise Refused(
-                f"{head.path} takes {wanted}, not {head.method}", status=405, code="method_not_supported"
-            )
-        return wanted == "POST"
-
-    def _speak(self, face: Face, asked: Asked, number: int) -> Delivery:
-        turn = self._player.turn(asked)
-        now = self.clock.now()
-        first = 0.0 if self.clock.still else turn.pace.first
-        prompt = face.bill(asked, self._ledger, Moment(now, now + first, f"{number:012x}"))
-        reply = self._player.reply(asked, turn.step, prompt, number, now)
-        whole = speech(face, asked, reply, turn.pace)
-        return whole if turn.fault is None else spoil(face, asked, whole, turn.fault)
 
     def _keep(self, recorded: Recorded) -> None:
         if self.keep:
@@ -232,36 +159,6 @@ async def run(
     async with serve(script, port=port, record=record, keep=False) as mock:
         announce(mock.url)
         await anyio.sleep_forever()
-
-
-def _faces() -> tuple[Face, ...]:
-    return (
-        Chat(),
-        Responses(),
-        Completions(),
-        Anthropic(),
-        *compatible_faces(),
-        *rented_faces(),
-        *gemini_faces(),
-        Interactions(),
-    )
-
-
-def _shape(path: str) -> re.Pattern[str]:
-    """What paths look like in which names stand for `{model}` and the like."""
-    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(path)))
-
-
-def _parsed(head: Head, body: bytes | None, face: Face) -> Json:
-    if body is None:
-        told = f"the body is larger than {face.max_body:,} bytes"
-        raise Refused(told, status=413, code="request_too_large")
-    if head.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused("expected the header `content-type: application/json`", code="unsupported_content_type")
-    try:
-        return read(body.decode())
-    except ValueError as error:
-        raise Refused(f"the body is not JSON: {error}", code="invalid_json") from error
 
 
 @contextmanager

@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[JsonObject, str]] = {
     "unknown knob": (body(contents=[]), "contents"),
     "unknown step": (body({"type": "tool_use"}), "input[0].type"),
     "a model's word at the end": (body(USER, SAID), "input[1]"),
-    "state": (body(previous_interaction_id="i"), "previous_interaction_id"),
+    "background": (body(background=True, store=False), "background"),
     "arguments as text": (body(USER, call(arguments="{}"), result()), "input[1].arguments"),
     "unanswered call": (body(USER, call(), USER), "input[1]"),
     "one of two unanswered": (body(USER, call("a"), call("b"), result("b")), "input[1]"),

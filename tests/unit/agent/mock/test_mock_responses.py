@@ -196,8 +196,7 @@ REFUSED: dict[str, tuple[JsonObject, str]] = {
     "unknown include": (body(include=["everything"]), "include[0]"),
     "unknown effort": (body(reasoning={"effort": "ultra"}), "reasoning.effort"),
     "stream options without a stream": (body(stream_options={}), "stream_options"),
-    "background": (body(background=True), "background"),
-    "a previous response": (body(previous_response_id="resp_1"), "previous_response_id"),
+    "background": (body(background=True, store=False), "background"),
     "a previous response and a conversation": (
         body(previous_response_id="resp_1", conversation="c"),
         "previous_response_id",
@@ -224,9 +223,8 @@ def test_a_responses_request_that_the_api_refuses_is_refused_with_the_path(
     [
         body({"type": "item_reference", "id": "msg_1"}),
         body({"type": "reasoning", "id": "rs_1", "summary": []}, call(), result()),
-        body(conversation="conv_1"),
     ],
-    ids=["a reference", "reasoning without its content", "a conversation"],
+    ids=["a reference", "reasoning without its content"],
 )
 def test_what_a_stateless_request_refers_to_is_not_found(ask: JsonObject) -> None:
     with pytest.raises(Refused) as caught:

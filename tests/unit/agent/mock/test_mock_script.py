@@ -108,7 +108,7 @@ def test_every_key_of_the_format_is_read() -> None:
         (
             "steps: [{faults: [{boom: 1}]}]",
             "s.yaml: steps[0].faults[0]: a fault is one of"
-            " stream_error, stall, cut, silent, no_done, status, body",
+            " stream_error, stall, cut, silent, no_done, forget, html_413, status, body",
         ),
         (
             "steps: [{faults: [{stall: 1, after: -1}]}]",
