@@ -48,6 +48,7 @@ check-quick: .venv/.dev ## all of check but for the types
 fmt: .venv/.dev ## format, and fix what can be fixed by itself
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+	$(BIN)/python .ci/parameters.py
 
 docs: .venv/.dev ## the documentation as a site, in site/
 	$(BIN)/zensical build --clean

@@ -1,15 +1,15 @@
-"""The built-in tools of a session."""
+"""The built-in tools of a session, each of which is loaded by its first call."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from importlib.resources import files
+
+from treadle.prompts import load
+from treadle.sandbox.contract import Access, Place
 from treadle.tools.builtin.changes import Seen
-from treadle.tools.builtin.edit import edit_tool
-from treadle.tools.builtin.plan import plan_tool
-from treadle.tools.builtin.read import read_tool
-from treadle.tools.builtin.search import glob_tool, grep_tool
-from treadle.tools.builtin.shell import shell_tool
-from treadle.tools.builtin.write import write_tool
-from treadle.tools.contract import Spill, Tool
+from treadle.tools.contract import Function, JsonObject, Outcome, Spill, Tool, ToolContext
 
 
 def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, ...]:
@@ -17,12 +17,81 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
 
     `ripgrep` is the absolute path of the program, from outside the workspace; None searches without it.
     """
-    return (
-        edit_tool(seen),
-        glob_tool(ripgrep),
-        grep_tool(ripgrep),
-        plan_tool(),
-        read_tool(seen),
-        shell_tool(spill),
-        write_tool(seen),
+
+    def edit() -> Tool:
+        from treadle.tools.builtin.edit import edit_tool
+
+        return edit_tool(seen)
+
+    def glob() -> Tool:
+        from treadle.tools.builtin.search import glob_tool
+
+        return glob_tool(ripgrep)
+
+    def grep() -> Tool:
+        from treadle.tools.builtin.search import grep_tool
+
+        return grep_tool(ripgrep)
+
+    def plan() -> Tool:
+        from treadle.tools.builtin.plan import plan_tool
+
+        return plan_tool()
+
+    def read() -> Tool:
+        from treadle.tools.builtin.read import read_tool
+
+        return read_tool(seen)
+
+    def shell() -> Tool:
+        from treadle.tools.builtin.shell import shell_tool
+
+        return shell_tool(spill)
+
+    def write() -> Tool:
+        from treadle.tools.builtin.write import write_tool
+
+        return write_tool(seen)
+
+    parameters = json.loads(files("treadle.tools.builtin").joinpath("parameters.json").read_text("utf-8"))
+    makers = {
+        "edit": edit,
+        "glob": glob,
+        "grep": grep,
+        "plan": plan,
+        "read": read,
+        "shell": shell,
+        "write": write,
+    }
+    return tuple(
+        Later(Function(name=name, description=load(f"tools/{name}"), parameters=parameters[name]), make)
+        for name, make in makers.items()
     )
+
+
+class Later:
+    """A tool that is known by its description and made by its first call.
+
+    A start tells the model of all tools and calls none: their modules and argument models would take a twentieth of it.
+    """
+
+    def __init__(self, spec: Function, make: Callable[[], Tool]) -> None:
+        self._spec = spec
+        self._make = make
+        self._made: Tool | None = None
+
+    @property
+    def spec(self) -> Function:
+        return self._spec
+
+    @property
+    def made(self) -> Tool:
+        """The tool itself."""
+        self._made = self._made or self._make()
+        return self._made
+
+    def access(self, arguments: JsonObject, place: Place) -> Access:
+        return self.made.access(arguments, place)
+
+    async def run(self, arguments: JsonObject, ctx: ToolContext) -> Outcome:
+        return await self.made.run(arguments, ctx)
