@@ -21,7 +21,6 @@ from anyio.lowlevel import checkpoint
 from treadle.sandbox.contract import Command, Level, ProcessGone, ProcessLimits, Profile, SandboxError
 from treadle.sandbox.family import MARK, Family
 from treadle.sandbox.frozen import frozen
-from treadle.sandbox.syscalls import adopt_orphans
 
 _CHUNK = 1 << 16
 _SETTLE = 0.1
@@ -185,7 +184,6 @@ class HostProcesses:
     """Runs commands as children of this process, dressed by `wrap`."""
 
     def __init__(self, level: Level, wrap: Callable[[Command, Profile], Launch]) -> None:
-        adopt_orphans()
         self._level: Level = level
         self._wrap = wrap
         self._token = token_hex(8)
@@ -220,6 +218,9 @@ class _Guard:
     """
 
     def __init__(self, token: str) -> None:
+        from treadle.sandbox.syscalls import adopt_orphans  # brings ctypes, 2 ms of a start
+
+        adopt_orphans()
         popen = subprocess.Popen(
             ("/bin/sh", "-c", _GUARD, token),
             cwd="/",
