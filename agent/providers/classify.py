@@ -67,13 +67,14 @@ _BY_MESSAGE: Final[tuple[tuple[type[ProviderError], re.Pattern[str]], ...]] = tu
             r"previous response .{0,80}not found|container (?:not found|.{0,80}expired)|signature`? in `?thinking`? block|"
             r"thought.?signature|encrypted content .{0,80}could not be|bound to a different conversation|blocks? .{0,80}cannot be modified",
         ),
+        (RequestTooLarge, r"payload size exceeds|content size limit|request (?:body|entity) (?:is )?too large|exceeds the maximum size"),
         (ContentBlocked, r"blocked by content filtering"),
         (AuthFailed, r"API key not valid|incorrect api key|invalid api key"),
         (QuotaExhausted, r"billing (?:is )?(?:not |account )?(?:enabled|active|disabled)"),
     )
 )  # fmt: skip
 # Where the code says less than the message beside it.
-_LESS_TELLING: Final = ((Busy, QuotaExhausted), (NotFound, StaleState))
+_LESS_TELLING: Final = ((Busy, QuotaExhausted), (Busy, RequestTooLarge), (NotFound, StaleState))
 _BY_STATUS: Final[Mapping[int, type[ProviderError]]] = {
     401: AuthFailed,
     402: QuotaExhausted,
