@@ -102,7 +102,7 @@ REPLIES: Final[list[tuple[int, bytes, type[ProviderError], str]]] = [
     (404, anthropic("not_found_error", "model: claude-x"), NotFound, "not_found_error"),
     (413, anthropic("request_too_large", "too large"), RequestTooLarge, "request_too_large"),
     (413, openai("413: Maximum content size limit (9) exceeded (10 bytes read)", "server_error"), RequestTooLarge, "server_error"),
-    (400, google("INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."), RequestTooLarge, "INVALID_ARGUMENT"),
+    (400, google("INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."), RequestTooLarge, "400"),
     (429, google("RESOURCE_EXHAUSTED", "Quota exceeded for requests PerDay"), QuotaExhausted, "400"),
     (429, google("RESOURCE_EXHAUSTED", "Resource has been exhausted"), Busy, "400"),
     (400, google("INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."), AuthFailed, "400"),
