@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +16,14 @@ from treadle.agent.session import Session
 from treadle.agent.workspace.instructions import Instructions
 from treadle.agent.workspace.skills import Skill
 from treadle.sandbox.contract import Level
+from treadle.sandbox.frozen import frozen
 
 
 class WorkspaceError(Exception):
     """The folder to work on cannot be used. The message is one line for the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What the final message must look like, and what must hold before it counts."""
 
@@ -31,7 +32,7 @@ class Answer:
     """A command that must succeed before the turn may end as done."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guidance:
     """What tells the model how to work here, as far as the user trusts it."""
 
@@ -41,7 +42,7 @@ class Guidance:
     skills: tuple[Skill, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opening:
     """What a session is opened with."""
 
@@ -64,7 +65,7 @@ class Opening:
     """What the session asks instead of the model itself, as one that only looks at requests."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A session ready to be prompted, and what a frontend says about it."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 
+from treadle.sandbox.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Growth:
     """A session as the law sees it: tokens, and prices relative to that of one fresh token of input."""
 

@@ -28,6 +28,7 @@ from treadle.agent.providers.contract import (
 from treadle.agent.providers.retry import Retries
 from treadle.agent.reply import ask
 from treadle.prompts import load
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Text, ToolResult
 
 KEPT = 20_000
@@ -51,7 +52,7 @@ async def nowhere(path: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Around:
     """What a compactor needs to know of the session around it."""
 
@@ -64,7 +65,7 @@ class Around:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compactor:
     """Makes room in a conversation: `make_room` when it pays, `compact` when it must be."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from treadle.agent.arguments import parse_arguments
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, JsonObject, Text, ToolCall, ToolError, ToolResult, as_object
 
 SECTIONS = (
@@ -32,7 +33,7 @@ Exists = Callable[[str], Awaitable[bool]]
 """Says whether there is a file or folder of this name, as a model writes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flaws:
     """What is wrong with a note."""
 
@@ -85,7 +86,7 @@ def without(note: str, found: Flaws) -> str:
     return "\n".join(line for line in note.split("\n") if not any(each in line for each in wrong))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """What the log itself says of the work: nothing here was written by a model for this."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from treadle.agent.conversation import Conversation
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Media
 
 _NOTE = 2_500
@@ -15,7 +15,7 @@ _MEDIA = 1_500
 """Tokens of a picture or a page, roughly."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Size:
     """A conversation in tokens. What a provider counted is taken as it is; the rest is bytes by four."""
 

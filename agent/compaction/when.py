@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from treadle.agent.cache.room import Growth, compaction_point, steps_to_pay
@@ -12,6 +11,7 @@ from treadle.agent.compaction.note import answered
 from treadle.agent.compaction.size import Size
 from treadle.agent.messages import Message, UserMessage
 from treadle.agent.providers.contract import ModelInfo, Prices
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import ToolCall, ToolResult, as_object
 
 At: TypeAlias = int | Literal["auto", "never"]
@@ -28,7 +28,7 @@ _GAIN = 1 / 3
 _CHECKS = re.compile(r"\b(tests?|pytest|unittest|tox|nox|jest|vitest|check|verify|ctest|rspec)\b")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signs:
     """What the end of a conversation says of the work."""
 

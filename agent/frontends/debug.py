@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from treadle.agent.providers.contract import (
 from treadle.agent.providers.contract import Output as Wanted
 from treadle.agent.sessions import NoSuchSession
 from treadle.sandbox.contract import SandboxError
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject, as_object
 
 _STATUS_EXIT = {"ok": EXIT["done"], "denied": EXIT["denied"]}
@@ -104,7 +105,7 @@ class _Refused(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Peek:
     """A model that is never asked: it shows what it would be asked."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
 from treadle.agent.messages import AssistantMessage, Message
 from treadle.agent.providers.contract import HttpCall, ModelInfo
 from treadle.agent.providers.limits.sizes import Shown, Sizes
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import JsonObject, as_object
 
 Known: TypeAlias = tuple[int, int]
@@ -49,7 +50,7 @@ _MESSAGES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Estimate:
     """About how many tokens a request is."""
 

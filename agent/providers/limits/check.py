@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from treadle.agent.providers.contract import ModelInfo, ModelRequest
 from treadle.agent.providers.limits import limit_of, warning_of
 from treadle.agent.providers.limits.kinds import MEANINGS, What
 from treadle.agent.providers.limits.sizes import Shown, Sizes
+from treadle.sandbox.frozen import frozen
 
 Figure: TypeAlias = Callable[[ModelInfo, What], int | None]
 _Counted: TypeAlias = tuple[What, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breach:
     """One thing that is more than a vendor takes."""
 

@@ -21,13 +21,14 @@ from treadle.agent.messages import (
     UserMessage,
 )
 from treadle.agent.providers.limits.headers import pdf_pages, picture_size
+from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Inline, Json, Media, Resource, Text
 
 _AROUND = 80
 """Bytes of JSON that stand around a piece of content."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """One picture, document or other file in a message."""
 
