@@ -35,6 +35,7 @@ OPENAI: ByWire = {
             "web_search",
             "code_interpreter",
             "file_search",
+            "computer_use",
             "image_generation",
             "mcp",
             "tool_search",
@@ -49,7 +50,23 @@ AZURE: ByWire = {
     "openai_chat": {"max_tokens_key": "max_completion_tokens", "strict": True},
     "openai_responses": {
         "strict": True,
-        "hosted": ("code_interpreter", "file_search", "mcp"),
+        "hosted": (
+            "web_search",
+            "code_interpreter",
+            "file_search",
+            "computer_use",
+            "image_generation",
+            "mcp",
+        ),
+        "hosted_types": {
+            "web_search": {"type": "web_search_preview"},
+            "computer_use": {
+                "type": "computer_use_preview",
+                "environment": "linux",
+                "display_width": 1280,
+                "display_height": 800,
+            },
+        },
         "keeps": ("chain", "background"),
     },
 }
@@ -60,7 +77,19 @@ OPENROUTER: ByWire = {
         "media": ("image", "document", "audio"),
         "tool_media": True,
         "stream_usage": False,
-        "hosted": {"web_search": {"type": "openrouter:web_search"}},
+        "hosted": {
+            "web_search": {"type": "openrouter:web_search", "parameters": {}},
+            "code_interpreter": {"type": "openrouter:bash", "parameters": {}},
+            "image_generation": {"type": "openrouter:image_generation", "parameters": {}},
+        },
+        "tool_search": {
+            "deferred_tools": {
+                "profile": "portable",
+                "protocol": "v1",
+                "search": {"type": "bm25"},
+                "validation": "runtime",
+            }
+        },
         "cache_key": "session_id",
         "cache_marker": {"cache_control": {"type": "ephemeral"}},
         "cache_ttls": ("5m", "1h"),
@@ -76,6 +105,11 @@ GLM: ByWire = {
         "structured": "json_object",
         "media": (),
         "inline_defs": True,
+        "hosted": {
+            "web_search": {"type": "web_search", "web_search": {"enable": True, "search_result": True}},
+            "file_search": {"type": "retrieval", "retrieval": {}},
+            "mcp": {"type": "mcp", "mcp": {"transport_type": "streamable-http"}},
+        },
         "tool_choices": (),
         "parallel": False,
         "stream_usage": False,
@@ -95,13 +129,21 @@ MISTRAL: ByWire = {
 }
 XAI: ByWire = {
     "openai_chat": {"max_tokens_key": "max_completion_tokens", "cache_header": "x-grok-conv-id"},
-    "openai_responses": {"cache_key": True},
+    "openai_responses": {
+        "cache_key": True,
+        "hosted": ("web_search", "code_interpreter", "file_search", "mcp"),
+    },
 }
 GROQ: ByWire = {
     "openai_chat": {
         "max_tokens_key": "max_completion_tokens",
         "service_tiers": ("auto", "on_demand", "flex", "performance"),
-    }
+        "hosted": {
+            "web_search": {"type": "browser_search"},
+            "code_interpreter": {"type": "code_interpreter"},
+        },
+    },
+    "openai_responses": {"hosted": ("code_interpreter", "mcp")},
 }
 OPEN_WEIGHTS: ByWire = {
     "openai_chat": {"sampling": _OPEN_WEIGHTS, "single_system": True, "escape_tokens": True},
@@ -238,7 +280,11 @@ CLAUDE_SONNET_5_5: ByWire = {
 CLAUDE_HAIKU_5_5: ByWire = {"anthropic": _BOUND}
 CLAUDE_OPUS: ByWire = {"anthropic": {"mid_system": True}}
 CLAUDE_4_6: ByWire = {
-    "anthropic": {"efforts": ("low", "medium", "high", "max"), "sampling": "when_not_reasoning"}
+    "anthropic": {
+        "efforts": ("low", "medium", "high", "max"),
+        "sampling": "when_not_reasoning",
+        "hosted": {"computer_use": "computer_20251124"},
+    }
 }
 CLAUDE_BUDGET: ByWire = {
     "anthropic": {
@@ -246,9 +292,16 @@ CLAUDE_BUDGET: ByWire = {
         "efforts": (),
         "sampling": "when_not_reasoning",
         "forced_tool_choice": "not_while_thinking",
+        "hosted": {"computer_use": "computer_20250124"},
     }
 }
-CLAUDE_OPUS_4_5: ByWire = {"anthropic": {**CLAUDE_BUDGET["anthropic"], "efforts": ("low", "medium", "high")}}
+CLAUDE_OPUS_4_5: ByWire = {
+    "anthropic": {
+        **CLAUDE_BUDGET["anthropic"],
+        "efforts": ("low", "medium", "high"),
+        "hosted": {"computer_use": "computer_20251124"},
+    }
+}
 
 
 def _gemini(*efforts: str) -> ByWire:

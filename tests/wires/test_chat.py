@@ -269,10 +269,10 @@ def test_an_error_under_status_200_is_raised() -> None:
 
 
 def test_a_field_that_only_replies_may_hold_is_not_sent_back() -> None:
-    whole = chat_rows.whole({"content": "Hi.", "executed_tools": [1]})
+    whole = chat_rows.whole({"content": "Hi.", "notes": [1]})
     for reply_only, keys in (
-        ((), {"role", "content", "executed_tools"}),
-        (("executed_tools",), {"role", "content"}),
+        ((), {"role", "content", "notes"}),
+        (("notes",), {"role", "content"}),
     ):
         model = other(reply_only=reply_only)
         assert said(WIRE.decode(whole, model), model=model)[0].keys() == keys

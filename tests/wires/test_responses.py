@@ -265,9 +265,9 @@ def test_hosted_tools_are_sent_with_what_makes_their_calls_whole() -> None:
 @pytest.mark.parametrize(
     ("tool", "model"),
     [
-        (Hosted(kind="computer_use"), GPT),
+        (Hosted(kind="computer_use"), PLAIN),
         (Hosted(kind="tool_search", config={"execution": "client"}), GPT),
-        (Hosted(kind="web_search"), responses_rows.MODELS["responses.azure"]),
+        (Hosted(kind="tool_search"), responses_rows.MODELS["responses.azure"]),
         (Hosted(kind="code_interpreter"), PLAIN),
     ],
 )

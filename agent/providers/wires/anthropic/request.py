@@ -45,8 +45,13 @@ BINDING_BETA: Final = "thinking-binding-controls-2026-08-01"
 _HOSTED: Final[Mapping[str, str]] = {
     "web_search": "web_search_20250305",
     "code_interpreter": "code_execution_20250825",
+    "computer_use": "computer_toolset_20260801",
     "tool_search": "tool_search_tool_bm25_20251119",
 }
+_SCREENS: Final = {"computer_20250124": "2025-01-24", "computer_20251124": "2025-11-24"}
+"""Older tools that act on a screen, with the dates of the betas that know them."""
+_SIZE: Final[JsonObject] = {"display_width_px": 1280, "display_height_px": 800}
+"""What these are told of the screen when nobody says more."""
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 _BUDGETS: Final = {
     "minimal": 1024,
@@ -129,7 +134,7 @@ def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, s
         body=b",".join(fields),
         segments=(*tools, *system, *kept_segments),
         ends=ends(len(tools), len(system), *(int(bool(turn.blocks)) for turn in conversation)),
-        headers=_headers(knobs, model.dialect),
+        headers=_headers(knobs, model.dialect, tools),
         warnings=tuple(dict.fromkeys(losses.notes)),
         stream=stream,
     )
@@ -164,7 +169,8 @@ def _tool(tool: ToolSpec, losses: _Losses, *, deferred: bool) -> bytes:
             if version is None:
                 raise InvalidRequest(f"{losses.model.vendor} runs no {kind} for {losses.model.id}")
             options = {key: value for key, value in config.items() if key != "deferred"}
-            described = {"name": re.sub(r"_\d{8}$", "", version), "type": version, **options}
+            named = {} if "_toolset_" in version else {"name": re.sub(r"_\d{8}$", "", version)}
+            described = {**named, "type": version, **(_SIZE if version in _SCREENS else {}), **options}
         case _:
             assert_never(tool)
     return encoded({"defer_loading": True, **described} if deferred else described)
@@ -390,7 +396,7 @@ def _container(messages: Sequence[Message]) -> JsonObject:
     return {}
 
 
-def _headers(knobs: JsonObject, dialect: Dialect) -> dict[str, str]:
+def _headers(knobs: JsonObject, dialect: Dialect, tools: Iterable[bytes]) -> dict[str, str]:
     sampled = not knobs.keys().isdisjoint(_SAMPLED)
     version = dialect.get("anthropic_version", SAMPLING_VERSION if sampled else VERSION)
     named = {} if dialect.get("version_in_body") else {"anthropic-version": version}
@@ -399,4 +405,7 @@ def _headers(knobs: JsonObject, dialect: Dialect) -> dict[str, str]:
         betas.append(BINDING_BETA)
     if "mcp_servers" in knobs:
         betas.append(MCP_BETA)
+    for kind, day in _SCREENS.items():
+        named_so = f'"type":"{kind}"'.encode()
+        betas += [f"computer-use-{day}"] if any(named_so in tool for tool in tools) else []
     return named | ({"anthropic-beta": ",".join(dict.fromkeys(betas))} if betas else {})

@@ -47,6 +47,7 @@ class OpenAIChat:
       strict               False; True if functions may be `strict`
       inline_defs          False; True puts `$defs` of tool schemas where they are referred to
       hosted               {kind: tool object} of tools that the vendor runs; options go into its inner object
+      tool_search          {}: body fields that let deferred tools be searched; empty: it is a hosted tool, or none
       tool_choices         ("none", "required"): accepted, of none, required, allowed_tools
       parallel             True: `parallel_tool_calls` is taken
       cache_key            False; True if `prompt_cache_key` is taken, or the field in its place

@@ -32,7 +32,7 @@ from treadle.agent.providers.wires.openai_chat.history import render, system_mes
 from treadle.agent.providers.wires.openai_chat.hosted import hosted_tool
 from treadle.agent.settings import Effort, Sampling
 from treadle.sandbox.frozen import frozen
-from treadle.tools.contract import Freeform, Function, JsonObject, ToolSpec
+from treadle.tools.contract import Freeform, Function, Hosted, JsonObject, ToolSpec
 
 _SAMPLING: Final = {
     name: name
@@ -83,7 +83,7 @@ class _Knobs:
 def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, stream: bool) -> HttpCall:
     """Return the HTTP call for a request."""
     knobs = _Knobs(model, {}, [], [])
-    tools = [encoded(_tool(spec, model)) for spec in request.tools]
+    tools = [encoded(tool) for tool in _offered(request.tools, knobs)]
     system = system_messages(request.system, model)
     turns = [item.segments for item in _history(request, model, kept, knobs.notes)]
     if not system and not any(turns):
@@ -124,6 +124,20 @@ def _history(request: ModelRequest, model: ModelInfo, kept: Renderings, notes: N
             item = kept.of(message, lambda each: render(each, model))
         notes.extend(item.warnings)
         yield item
+
+
+def _offered(tools: Sequence[ToolSpec], knobs: _Knobs) -> Iterator[JsonObject]:
+    """Yield the tools. Where searching them is no tool but a field, those that it finds are marked as deferred."""
+    search: JsonObject = knobs.takes("tool_search", {})
+    deferred: set[str] = set()
+    for spec in tools if search else ():
+        if isinstance(spec, Hosted) and spec.kind == "tool_search":
+            knobs.fields.update(search)
+            deferred.update(spec.config.get("deferred", ()))
+    for spec in tools:
+        if not (search and isinstance(spec, Hosted) and spec.kind == "tool_search"):
+            tool = _tool(spec, knobs.model)
+            yield {**tool, "defer_loading": True} if spec.name in deferred else tool
 
 
 def _tool(spec: ToolSpec, model: ModelInfo) -> JsonObject:

@@ -48,6 +48,7 @@ class OpenAIResponses:
       freeform             False; True if `custom` tools are taken
       strict               False; True if functions may be `strict`
       hosted               (): kinds of tools that the vendor runs, of those in `HOSTED`
+      hosted_types         {}: {kind: fields} of those that are called something else there
       tool_choices         ("none", "required"): accepted, of none, required, allowed_tools
       parallel             True: `parallel_tool_calls` is taken
       cache_key            False; True if `prompt_cache_key` is taken

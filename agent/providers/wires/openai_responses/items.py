@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from treadle.agent.messages import (
     AssistantMessage,
@@ -40,6 +42,11 @@ from treadle.tools.contract import Content, Inline, JsonObject, Media, Text, Too
 
 LONGEST_ID: Final = 64
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
+_NOTHING_SEEN: Final = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNgAAIAAAUAAen63NgAAAAASUVORK5CYII="
+)
+"""One clear dot: a call of the screen may be answered with nothing but a picture."""
 
 
 def system_items(texts: Iterable[str], model: ModelInfo) -> list[bytes]:
@@ -65,7 +72,7 @@ def history(
     A result whose call is not sent is left out: the API refuses one without the other.
     """
     turns: list[tuple[bytes, ...]] = []
-    called: dict[str, bool] = {}
+    called: dict[str, _Sent] = {}
     for message in messages:
         if isinstance(message, AssistantMessage):
             called = _called(message, model)
@@ -97,21 +104,38 @@ def _is_home(message: AssistantMessage, model: ModelInfo) -> bool:
     return home and message.state in {"complete", "paused"}
 
 
-def _called(message: AssistantMessage, model: ModelInfo) -> dict[str, bool]:
-    """Return the ids of the calls that are sent, and of each whether it is sent as a call with free text."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """How a call is sent: what its result must fit."""
+
+    kind: Literal["function", "custom", "screen"]
+    checks: Sequence[JsonObject] = ()
+    """What the provider wants to be acknowledged of a call of the screen: that it ran says so."""
+
+
+def _called(message: AssistantMessage, model: ModelInfo) -> dict[str, _Sent]:
+    """Return the calls that are sent, by their ids."""
     if message.state in {"interrupted", "failed"}:
         return {}
     home = _is_home(message, model)
     return {
-        part.call.id: _is_free(part, model, home=home) for part in message.parts if isinstance(part, CallPart)
+        part.call.id: _sent(part, model, home=home) for part in message.parts if isinstance(part, CallPart)
     }
+
+
+def _sent(part: CallPart, model: ModelInfo, *, home: bool) -> _Sent:
+    if home and part.call.input == "json" and '"computer_call"' in part.raw:
+        item = json.loads(part.raw)
+        if item["type"] == "computer_call":
+            return _Sent("screen", item.get("pending_safety_checks") or ())
+    return _Sent("custom" if _is_free(part, model, home=home) else "function")
 
 
 def _is_free(part: CallPart, model: ModelInfo, *, home: bool) -> bool:
     return part.call.input == "text" and (home or bool(model.dialect.get("freeform")))
 
 
-def _render(message: Message, model: ModelInfo, called: dict[str, bool]) -> Rendered:
+def _render(message: Message, model: ModelInfo, called: dict[str, _Sent]) -> Rendered:
     notes: Notes = []
     match message:
         case UserMessage():
@@ -123,10 +147,8 @@ def _render(message: Message, model: ModelInfo, called: dict[str, bool]) -> Rend
         case AssistantMessage():
             segments = [encoded(item) for item in _rebuilt(message, model, notes)]
         case _:
-            segments = [
-                encoded(_result(result, model, notes, free=called[result.call_id]))
-                for result in message.results
-            ]
+            results = [_result(result, model, notes, called[result.call_id]) for result in message.results]
+            segments = [encoded(item) for items in results for item in items]
     return Rendered(tuple(segments), tuple(notes))
 
 
@@ -158,8 +180,11 @@ def _media(media: Media, model: ModelInfo) -> JsonObject | None:
             return None
 
 
-def _result(result: ToolResult, model: ModelInfo, notes: Notes, *, free: bool) -> JsonObject:
-    """Return what a call came to: one string where only text is said and no cache marker may have to stand."""
+def _result(result: ToolResult, model: ModelInfo, notes: Notes, sent: _Sent) -> Iterator[JsonObject]:
+    """Yield what a call came to: one string where only text is said and no cache marker may have to stand.
+
+    A call of the screen is answered with a picture, and what there is to say beside it follows.
+    """
     shown: list[JsonObject] = []
     content: list[Content] = []
     for item in result.content:
@@ -171,11 +196,25 @@ def _result(result: ToolResult, model: ModelInfo, notes: Notes, *, free: bool) -
         content.append(item)
     plain = result.model_copy(update={"content": tuple(content)})
     text = result_text(plain, notes, media_note="")
+    if sent.kind == "screen":
+        yield _screenshot(result, shown, sent)
+        if text:
+            yield spoken("user", [_text(text)])
+        return
     output: object = text
     if shown or model.dialect.get("cache_marks"):
         output = [*([_text(text)] if text else []), *shown]
-    kind = "custom_tool_call_output" if free else "function_call_output"
-    return {"type": kind, "call_id": _wire_id(result.call_id), "output": output}
+    kind = "custom_tool_call_output" if sent.kind == "custom" else "function_call_output"
+    yield {"type": kind, "call_id": _wire_id(result.call_id), "output": output}
+
+
+def _screenshot(result: ToolResult, shown: Sequence[JsonObject], sent: _Sent) -> JsonObject:
+    pictures = (part for part in shown if part["type"] == "input_image")
+    picture = next(pictures, {"image_url": _NOTHING_SEEN})
+    seen = {key: picture[key] for key in ("image_url", "file_id") if key in picture}
+    answer: JsonObject = {"type": "computer_call_output", "call_id": result.call_id}
+    answer["output"] = {"type": "computer_screenshot", **seen}
+    return answer | ({"acknowledged_safety_checks": list(sent.checks)} if sent.checks else {})
 
 
 def _wire_id(key: str) -> str:

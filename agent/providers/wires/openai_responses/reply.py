@@ -32,8 +32,11 @@ from treadle.agent.providers.wires.openai_responses.items import sendable
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Content, Inline, Json, JsonObject, Media, Text, ToolCall, ToolRef, Url
 
-CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+SCREEN: Final = "computer_use"
+"""Our name for what a call of the screen calls: the API has none."""
+CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input", "computer_call": "actions"}
 """Items that are calls for us to run, and the key of what the model wrote."""
+_ACTS: Final = ("actions", "action", "pending_safety_checks")
 
 _HOSTED: Final[dict[str, tuple[str, str]]] = {
     "web_search_call": ("web_search", "action"),
@@ -125,8 +128,15 @@ def thought(item: JsonObject) -> tuple[str, tuple[str, ...]]:
     return text, tuple(as_text(part.get("text")) for part in objects(item.get("summary")))
 
 
+def called(item: JsonObject) -> str:
+    """Return the name of what a call calls."""
+    return SCREEN if item.get("type") == "computer_call" else as_text(item.get("name"))
+
+
 def written(item: JsonObject) -> str:
     """Return what a model wrote into a call. Some hosts send an object where the format wants a string."""
+    if item.get("type") == "computer_call":
+        return dumps({key: item[key] for key in _ACTS if item.get(key)})
     value = item.get(CALLS[as_text(item.get("type"))])
     return value if isinstance(value, str) else "" if value is None else dumps(value)
 
@@ -146,6 +156,9 @@ def _parts(item: JsonObject) -> Iterator[Part]:
             sent = text if free or text.strip() else "{}"
             raw = dumps(_kept(item) | {"name": sendable(name), CALLS[kind]: sent})
             call = ToolCall(id=key, name=name, arguments=text, input="text" if free else "json")
+            yield CallPart(call=call, raw=raw)
+        case "computer_call":
+            call = ToolCall(id=as_text(item.get("call_id")), name=SCREEN, arguments=written(item))
             yield CallPart(call=call, raw=raw)
         case "tool_search_output":
             names = tuple(ToolRef(name=as_text(tool.get("name"))) for tool in objects(item.get("tools")))

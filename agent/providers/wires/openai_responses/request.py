@@ -36,11 +36,12 @@ HOSTED: Final[Mapping[str, JsonObject]] = {
     "web_search": {"type": "web_search"},
     "code_interpreter": {"type": "code_interpreter", "container": {"type": "auto"}},
     "file_search": {"type": "file_search"},
+    "computer_use": {"type": "computer"},
     "image_generation": {"type": "image_generation"},
     "mcp": {"type": "mcp"},
     "tool_search": {"type": "tool_search"},
 }
-"""Hosted tools that need nothing of us: what each is on the wire, before its own config."""
+"""Hosted tools: what each is on the wire, before its own config."""
 
 _NEEDED: Final = {"file_search": "vector_store_ids"}
 """Options without which a hosted tool is refused."""
@@ -165,7 +166,8 @@ def _tool(tool: ToolSpec, model: ModelInfo) -> JsonObject:
 
 
 def _hosted(tool: Hosted, model: ModelInfo) -> JsonObject:
-    if tool.kind not in HOSTED or tool.kind not in model.dialect.get("hosted", ()):
+    known: Collection[str] = model.dialect.get("hosted", ())
+    if tool.kind not in HOSTED or tool.kind not in known:
         raise InvalidRequest(f"{model.vendor} does not run {tool.kind} for {model.id} over Responses")
     if tool.config.get("execution") == "client":
         raise InvalidRequest(f"{tool.kind} is only known as run by the provider")
@@ -174,7 +176,8 @@ def _hosted(tool: Hosted, model: ModelInfo) -> JsonObject:
         raise InvalidRequest(f"hosted.{tool.kind} needs {needed}")
     server = mcp_server(tool.config) if tool.kind == "mcp" else None
     options = _mcp(server) if server else tool.config
-    return HOSTED[tool.kind] | {key: value for key, value in options.items() if key != "deferred"}
+    named: JsonObject = model.dialect.get("hosted_types", {}).get(tool.kind, {})
+    return HOSTED[tool.kind] | named | {key: value for key, value in options.items() if key != "deferred"}
 
 
 def _mcp(server: McpServer) -> JsonObject:

@@ -19,6 +19,7 @@ from treadle.agent.providers.wires.openai_responses.reply import (
     Reply,
     as_object,
     as_text,
+    called,
     hosted_kind,
     message_of,
     objects,
@@ -258,7 +259,7 @@ def _told(item: _Item, text: str) -> StreamDelta:
         return TextDelta(text)
     if item.kind == "reasoning":
         return ReasoningDelta(text)
-    return CallDelta(item.ordinal, item.key, as_text(item.body.get("name")), text)
+    return CallDelta(item.ordinal, item.key, called(item.body), text)
 
 
 def _progress(kind: str) -> Sequence[StreamDelta]:
