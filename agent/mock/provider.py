@@ -17,6 +17,7 @@ from treadle.agent.mock.completions import Completions
 from treadle.agent.mock.contract import PATH, Asked, Face, Reply, Vendor
 from treadle.agent.mock.counting import count, counting_routes
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
+from treadle.agent.mock.embeddings import embedding_routes
 from treadle.agent.mock.gemini import KEY, gemini_faces
 from treadle.agent.mock.http import Head
 from treadle.agent.mock.interactions import Interactions
@@ -81,7 +82,7 @@ class Provider:
         self._ledger, self.tally, self.keeping = Ledger(), Tally(), Keeping(self._script)
         self._faces = {face.path: face for face in _faces()}
         self._shapes = {shape(path): face for path, face in self._faces.items() if "{" in path}
-        routes = (*self._own(), *self.keeping.routes(), *counting_routes(self.keeping))
+        routes = (*self._own(), *self.keeping.routes(), *counting_routes(self.keeping), *embedding_routes())
         self._table = Table(routes)
 
     def find(self, head: Head) -> Found:
