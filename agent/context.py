@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from treadle.agent.cache.marks import breakpoints
 from treadle.agent.conversation import Conversation
-from treadle.agent.messages import AssistantMessage, Message
-from treadle.agent.providers.contract import Breakpoint, Caching, ModelRequest, Output
+from treadle.agent.providers.contract import Caching, ModelRequest, Output
 
 
 def assemble(conversation: Conversation, cache_key: str, wanted: Output) -> ModelRequest:
     """Return the request for this point of the branch.
 
     Everything comes from the branch: the prefix as it was rendered when the epoch began, then the messages, each
-    the very object it was before, so that nothing that was sent is rendered again.
+    the very object it was before, so that nothing that was sent is rendered again. What its provider is to keep of it
+    is the usual until a plan says better (agent/cache).
 
     Args:
         conversation: What the branch says.
@@ -33,20 +34,4 @@ def assemble(conversation: Conversation, cache_key: str, wanted: Output) -> Mode
             verbosity=settings.verbosity,
         ),
         service_tier=settings.service_tier,
-    )
-
-
-def breakpoints(messages: tuple[Message, ...]) -> tuple[Breakpoint, ...]:
-    """Return where a provider that keeps what it has read up to marked places should be asked to.
-
-    The end of the system prompt, which other sessions share; the end of the request before this one, where the last
-    mark was, so that it is found however many blocks have come since; and the end of this one.
-    """
-    last = len(messages) - 1
-    replies = [index for index, message in enumerate(messages) if isinstance(message, AssistantMessage)]
-    before = replies[-1] - 1 if replies else -1
-    marked = [index for index in (before, last) if index >= 0]
-    return (
-        Breakpoint("system"),
-        *(Breakpoint("message", index) for index in dict.fromkeys(marked)),
     )

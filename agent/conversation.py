@@ -14,6 +14,7 @@ from treadle.agent.events import (
     Compacted,
     Entry,
     HistoryRepaired,
+    KeptWarm,
     MessageAdded,
     ModelChanged,
     Prefix,
@@ -22,7 +23,8 @@ from treadle.agent.events import (
     SessionOpened,
     SettingsChanged,
 )
-from treadle.agent.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from treadle.agent.forecast import Forecast
+from treadle.agent.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
 from treadle.agent.settings import Settings
 from treadle.prompts import load
 from treadle.tools.contract import Text, ToolCall, ToolResult
@@ -49,6 +51,10 @@ class Conversation:
         """The epoch in which each of these began to be kept."""
         self.settled = 0
         """How many of the messages were there when the epoch began."""
+        self.forecasts: list[Forecast] = []
+        """What was expected of the requests that were answered."""
+        self.billed: list[Usage] = []
+        """What each of these was billed as."""
         self._items: list[tuple[str, Message]] = []
         self._open: tuple[ToolCall, ...] = ()
         self._answers: dict[str, ToolResult] = {}
@@ -73,6 +79,7 @@ class Conversation:
         seen = copy(self)
         seen._items, seen.remote = list(self._items), dict(self.remote)
         seen.kept_in = dict(self.kept_in)
+        seen.forecasts, seen.billed = list(self.forecasts), list(self.billed)
         for number, body in enumerate(bodies):
             at = self.answered_at or datetime.now(UTC)
             seen.admit(Entry(id=f"{self.epoch}+{number}", parent=None, prev=None, at=at, body=body))
@@ -92,6 +99,7 @@ class Conversation:
                 self._add(entry.id, message)
                 if isinstance(message, AssistantMessage):
                     self.answered_at = entry.at
+                    self._note_bill(entry.body, message.usage)
             case CallStarted(call=call, parent_call=None):
                 self._started.add(call.id)
             case CallFinished(result=result, parent_call=None):
@@ -103,12 +111,19 @@ class Conversation:
             case _:
                 self._note_remote(entry.body)
 
+    def _note_bill(self, body: MessageAdded | KeptWarm, usage: Usage) -> None:
+        if body.forecast is not None and usage.input_total:
+            self.forecasts.append(body.forecast)
+            self.billed.append(usage)
+
     def _note_remote(self, body: Body) -> None:
         match body:
             case RemoteKept(id=name):
                 self.remote[name], self.kept_in[name] = body, self.epoch
             case RemoteGone(id=name):
                 self.remote.pop(name, None)
+            case KeptWarm(usage=usage):
+                self._note_bill(body, usage)
             case _:
                 pass
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from typing import TypeAlias
 
+from treadle.agent.cache.planner import Planner
 from treadle.agent.checks import Check
 from treadle.agent.conversation import Conversation
 from treadle.agent.events import Body
@@ -83,6 +84,7 @@ class Desk:
     save: Save = save_nothing
     make_room: MakeRoom = room_enough
     news: News = no_news
+    planner: Planner = field(default_factory=Planner)
 
     def answering(self, name: str) -> LanguageModel:
         """Return the model that answers while the branch says `name`."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from treadle.agent.forecast import Forecast
 from treadle.agent.messages import Message, Usage
 from treadle.agent.settings import Settings
 from treadle.sandbox.frozen import frozen
@@ -50,6 +51,10 @@ class MessageAdded(Frozen):
     """For a reply: bytes of the body that asked for it."""
     artifacts: tuple[Artifact, ...] = ()
     """For a reply: files in which its pictures were saved."""
+    forecast: Forecast | None = None
+    """For a reply: what was expected of the request."""
+    reply_bytes: int = 0
+    """For a reply: bytes of the body that brought it."""
 
 
 class CallStarted(Frozen):
@@ -103,6 +108,15 @@ class ToolsChanged(Frozen):
     source: str
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+
+
+class KeptWarm(Frozen):
+    """A provider was asked to keep the prompt a while longer, and to answer nothing."""
+
+    type: Literal["kept_warm"] = "kept_warm"
+    forecast: Forecast | None
+    usage: Usage
+    cost_usd: float | None = None
 
 
 class Compacted(Frozen):
@@ -197,6 +211,7 @@ Body: TypeAlias = Annotated[
     | SettingsChanged
     | ModelChanged
     | ToolsChanged
+    | KeptWarm
     | Compacted
     | HistoryRepaired
     | RemoteKept

@@ -61,6 +61,11 @@ class Spent:
         return spent
 
 
+def too_dear(limits: Limits, spent: Spent, expected: float) -> bool:
+    """Say whether a step that is expected to cost so many USD would go beyond the limit."""
+    return limits.cost is not None and spent.cost is not None and spent.cost + expected > limits.cost
+
+
 def reached(limits: Limits, spent: Spent) -> LimitName | None:
     """Return the limit that forbids another step; None when there is none. Time is the loop's own clock."""
     tokens = spent.usage.input_total + spent.usage.output

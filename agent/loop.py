@@ -20,7 +20,7 @@ from treadle.agent.events import (
     StepStarted,
     TurnEnded,
 )
-from treadle.agent.limits import Meter, Repeats, Spent, reached
+from treadle.agent.limits import Meter, Repeats, Spent, reached, too_dear
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage, notice
 from treadle.agent.providers.catalogue import cost
@@ -106,7 +106,10 @@ class Turn:
         if limit := reached(self._desk.limits, self._spent):
             return self.ended("limit", limit=limit)
         await self._show(StepStarted(number=self._spent.steps + 1))
-        reply, prices = await self._ask()
+        asked = await self._ask()
+        if asked is None:
+            return self.ended("limit", limit="cost")
+        reply, prices = asked
         message = reply.message
         assert isinstance(message, AssistantMessage)
         if message.warnings:
@@ -119,9 +122,10 @@ class Turn:
         await self._keep(reply)
         return await self._without_calls(message)
 
-    async def _ask(self) -> tuple[MessageAdded, Prices | None]:
+    async def _ask(self) -> tuple[MessageAdded, Prices | None] | None:
         """Ask the model, or the first after it that can be had. Returns the reply and what it is billed at.
 
+        None when what it would cost goes beyond the limit.
         Raises `ProviderError` when none is left, and for what another model would not mend.
         """
         refused: ProviderError | None = None
@@ -132,8 +136,11 @@ class Turn:
                 await self._keep(*room)
                 self._spent = self._spent.room(room)
             request = assemble(conversation, self._desk.cache_key, self._desk.wanted.output)
+            planned = self._desk.planner.plan(request, model, conversation)
+            if too_dear(self._desk.limits, self._spent, planned.cost):
+                return None
             try:
-                reply = await ask(model, request, self._desk.retries, self._keep, self._show)
+                reply = await ask(model, planned.request, self._desk.retries, self._keep, self._show)
             except (RequestTooLarge, ContextOverflow, StaleState) as error:
                 if refused is not None:
                     raise
@@ -146,7 +153,7 @@ class Turn:
                 await self._keep(ModelChanged(model=following, prefix=conversation.prefix))
                 await self._show(Noted(text=told))
             else:
-                return reply, model.info.prices
+                return reply.model_copy(update={"forecast": planned.forecast}), model.info.prices
 
     async def _save(self, reply: MessageAdded, message: AssistantMessage) -> MessageAdded:
         """Save what the reply made. That it cannot be saved ends nothing: it is in the log all the same."""

@@ -41,7 +41,7 @@ async def _ask_once(model: LanguageModel, request: ModelRequest, keep: Keep, sho
             message = stream.message
             if stream.warnings:
                 message = message.model_copy(update={"warnings": (*stream.warnings, *message.warnings)})
-            return MessageAdded(message=message, request_bytes=stream.sent)
+            return MessageAdded(message=message, request_bytes=stream.sent, reply_bytes=stream.received)
         except ProviderError:
             await _keep_partial(stream, keep, failed=True)
             raise

@@ -97,6 +97,7 @@ class _Reply:
         self._script = script
         self.message = script.message if isinstance(script, Cut) else script
         self.sent = 100
+        self.received = 0
         self.warnings = losses
 
     @property

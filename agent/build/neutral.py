@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from treadle.agent.build.offer import hosted_tools
+from treadle.agent.cache.marks import breakpoints
 from treadle.agent.config import Config
-from treadle.agent.context import breakpoints
 from treadle.agent.messages import Message
 from treadle.agent.providers.contract import Caching, ModelRequest, Output
 from treadle.tools.contract import Frozen, ToolSpec

@@ -108,9 +108,15 @@ class Client:
         `RequestTooLarge` for what is more than the vendor takes, before anything is sent.
         """
         call = self.encode(request)
-        self._refuse_too_much(request, call)
+        self.check(request, call)
         async with self.send(call, decoder) as reply:
             yield reply
+
+    def check(self, request: ModelRequest, call: HttpCall) -> None:
+        """Raise `RequestTooLarge`, naming the part, for what is more than the vendor takes."""
+        sizes = self._tally.of(request.messages)
+        if found := breaches(request, self._info, sizes, len(call.body)):
+            raise RequestTooLarge(f"nothing was sent: {found[0]}", code=found[0].what)
 
     @asynccontextmanager
     async def send(self, call: HttpCall, decoder: Decoder | None = None) -> AsyncGenerator[ReplyStream]:
@@ -157,11 +163,6 @@ class Client:
     async def aclose(self) -> None:
         """Close the connection."""
         await self._transport.aclose()
-
-    def _refuse_too_much(self, request: ModelRequest, call: HttpCall) -> None:
-        sizes = self._tally.of(request.messages)
-        if found := breaches(request, self._info, sizes, len(call.body)):
-            raise RequestTooLarge(f"nothing was sent: {found[0]}", code=found[0].what)
 
     def _granted(self, call: HttpCall) -> HttpCall:
         """Put each grant where it first stands as a field: before the messages, in which it is a text like any other."""
@@ -238,6 +239,7 @@ class _Incoming:
         """Each read is told of, even one that brought no deltas: whoever gave the decoder looks at it."""
         self._message: AssistantMessage | None = None
         self._cut: ProviderError | None = None
+        self._received = 0
         self._ended = False
         """The event that ends a reply was seen."""
 
@@ -257,6 +259,11 @@ class _Incoming:
     def sent(self) -> int:
         """Bytes of the request's body."""
         return len(self._call.body)
+
+    @property
+    def received(self) -> int:
+        """Bytes of the reply's body so far."""
+        return self._received
 
     @property
     def warnings(self) -> tuple[Warned, ...]:
@@ -299,6 +306,7 @@ class _Incoming:
         """The bytes; a connection that breaks ends them, because the reply may be whole all the same."""
         try:
             async for chunk in self._reply.chunks():
+                self._received += len(chunk)
                 yield chunk
         except (StreamCutShort, Unreachable) as error:
             self._cut = error

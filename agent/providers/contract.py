@@ -237,6 +237,11 @@ class ReplyStream(Protocol):
         ...
 
     @property
+    def received(self) -> int:
+        """Bytes of the reply's body so far."""
+        ...
+
+    @property
     def warnings(self) -> tuple[Warned, ...]:
         """What could not be sent as asked."""
         ...

@@ -100,6 +100,11 @@ class Background:
         return self._submitted[0]
 
     @property
+    def received(self) -> int:
+        """0: what was asked for again and again is not one body."""
+        return 0
+
+    @property
     def warnings(self) -> tuple[Warned, ...]:
         """What could not be sent as asked."""
         return self._submitted[1]

@@ -264,6 +264,10 @@ class _Kept:
         return self._incoming.sent
 
     @property
+    def received(self) -> int:
+        return self._incoming.received
+
+    @property
     def warnings(self) -> tuple[Warned, ...]:
         return self._incoming.warnings
 

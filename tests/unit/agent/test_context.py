@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fakes import says
-from treadle.agent.context import assemble, breakpoints
+from treadle.agent.cache.marks import breakpoints
+from treadle.agent.context import assemble
 from treadle.agent.events import MessageAdded, Prefix, SessionOpened
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import Message, ToolMessage, user
