@@ -104,8 +104,11 @@ async def upload(media: Media, model: LanguageModel, conversation: Conversation)
 @asynccontextmanager
 async def file_store(vendor: str, config: Config, env: Mapping[str, str]) -> AsyncGenerator[FileStore]:
     """Yield a vendor's store of files. Raises `ProviderError` when it has none, or is not to be reached so."""
-    endpoint = vendors.resolve(vendor, env, config.providers)
-    if endpoint.files is None:
+    row = vendors.VENDORS.get(vendor)
+    endpoint = (
+        None if row is not None and row.files is None else vendors.resolve(vendor, env, config.providers)
+    )
+    if endpoint is None or endpoint.files is None:
         having = ", ".join(name for name, row in vendors.VENDORS.items() if row.files)
         raise InvalidRequest(f"{vendor} keeps no files; these do: {having}")
     plain = _plain_for_files(endpoint, config)

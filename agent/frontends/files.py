@@ -60,11 +60,8 @@ def remove_files(vendor: str, names: tuple[str, ...], *, as_json: bool) -> int:
         for name in names:
             try:
                 await store.remove(name)
-            except AuthFailed as error:
-                if error.status not in {403, 404}:  # Gemini says 403 of a file that is not there
-                    raise
-                failed += 1
-                complain(f"treadle: {name}: {error}")
+            except AuthFailed:
+                raise
             except ProviderError as error:
                 failed += 1
                 complain(f"treadle: {name}: {error}")

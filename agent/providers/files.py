@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 
 from treadle.agent.providers.contract import (
+    AuthFailed,
     FormPart,
     HttpCall,
+    NotFound,
     ProviderError,
     Rejected,
     RequestTooLarge,
@@ -206,7 +208,7 @@ class GeminiFiles:
             "x-goog-upload-header-content-length": str(len(file.data)),
             "x-goog-upload-header-content-type": file.mime,
         }
-        told = json.dumps({"file": {"display_name": file.name}}).encode()
+        told = json.dumps({"file": {"displayName": file.name}}).encode()
         call = HttpCall("POST", f"/upload/{self.version}/files", told, headers=begin)
         where = urlsplit((await self.plain.fetch(call))[0].get("x-goog-upload-url", ""))
         if not where.path.startswith("/"):
@@ -231,8 +233,13 @@ class GeminiFiles:
                 return
 
     async def remove(self, name: str) -> None:
-        """Delete a file, by its URI or its name."""
-        await self.plain.fetch(HttpCall("DELETE", self._path(name)))
+        """Delete a file, by its URI or its name. Of one that is not there the API says that it may not be seen."""
+        try:
+            await self.plain.fetch(HttpCall("DELETE", self._path(name)))
+        except AuthFailed as error:
+            if error.status != 403 or "may not exist" not in str(error):
+                raise
+            raise NotFound(str(error), status=403, code=error.code) from error
 
     def _path(self, name: str) -> str:
         return f"/{self.version}/files/{segment(name.rstrip('/').rpartition('/')[2])}"
