@@ -114,7 +114,7 @@ class AnthropicFiles:
     def listing(self, request: Request) -> Delivery:
         """A page of files, newest first; `ids` restricts it to some of them."""
         _opened(request)
-        request.only("beta", "ids", "limit", "page")
+        request.only("after_id", "beta", "ids", "limit", "page")
         files = self.store.listed(request.now)[::-1]
         if "ids" in request.query:
             wanted = request.query["ids"].split(",")
@@ -123,11 +123,18 @@ class AnthropicFiles:
                 write({"data": [_anthropic(file) for file in files if file.id in wanted], "next_page": None}),
             )
         limit = request.number_of("limit", 20, 1, 1000)
-        after = request.query.get("page", "").removeprefix("page_")
+        after = request.query.get("page", "").removeprefix("page_") or request.query.get("after_id")
         start = next((at + 1 for at, file in enumerate(files) if file.id == after), 0)
         here = files[start : start + limit]
-        more = f"page_{here[-1].id}" if len(files) > start + limit else None
-        return plain(200, write({"data": [_anthropic(file) for file in here], "next_page": more}))
+        more = len(files) > start + limit
+        listed: JsonObject = {
+            "data": [_anthropic(file) for file in here],
+            "next_page": f"page_{here[-1].id}" if more else None,
+            "has_more": more,
+            "first_id": here[0].id if here else None,
+            "last_id": here[-1].id if here else None,
+        }
+        return plain(200, write(listed))
 
     def retrieve(self, request: Request) -> Delivery:
         """A file's description."""

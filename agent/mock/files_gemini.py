@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from treadle.agent.mock.routes import Request, Route
 
 LARGEST = 2 * 1024 * 1024 * 1024
 LIFE = 48 * 3600.0
+SNAKE = re.compile(r"_([a-z])")
 KNOWN = ("name", "displayName", "mimeType", "sizeBytes")
 
 
@@ -190,7 +192,8 @@ def not_yours(file_id: str) -> Refused:
 
 def _described(given: Json) -> Mapping[str, Json]:
     """The `file` of an upload's metadata. Raises Refused."""
-    file = members(members(given).get("file"))
+    held = members(members(given).get("file"))
+    file = {SNAKE.sub(lambda found: found[1].upper(), key): member for key, member in held.items()}
     unknown = [key for key in members(given) if key != "file"] + [key for key in file if key not in KNOWN]
     if unknown:
         raise Refused(f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.')

@@ -157,7 +157,7 @@ def _image(held: Mapping[str, Json], path: str) -> Image | None:
         return Image(f"{path}.inlineData", words(inline.get("data")))
     match held.get("type"):
         case "image" if source.get("type") == "base64":
-            return Image(f"{path}.source.base64", words(source.get("data")))
+            return Image(f"{path}.image.source.base64", words(source.get("data")))
         case "image" if isinstance(held.get("data"), str):
             return Image(path, words(held["data"]))
         case "input_image" | "image_url" if url.startswith("data:"):

@@ -45,7 +45,10 @@ def _part(piece: bytes) -> Part:
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     told = _parameters(headers.get("content-disposition", ""))
-    return Part(told.get("name", ""), told.get("filename"), headers.get("content-type", ""), data)
+    filename = told.get("filename")
+    for code, meant in (("%22", '"'), ("%0D", "\r"), ("%0A", "\n")):  # as browsers write them
+        filename = filename.replace(code, meant) if filename is not None else None
+    return Part(told.get("name", ""), filename, headers.get("content-type", ""), data)
 
 
 def _parameters(value: str) -> dict[str, str]:
