@@ -109,7 +109,7 @@ class Warned(Frozen):
         return ": ".join(part for part in (self.code, self.field, self.detail) if part)
 
 
-class _Part(Frozen):
+class _Part(Frozen, defer_build=True):  # a start sees no reply yet: its parts wait until there is one
     """What one wire block became.
 
     `raw` is the wire's own JSON for it, rendered once when the reply was finished; sent back to the same origin
@@ -236,6 +236,8 @@ class AssistantMessage(Frozen):
     response_id: str = ""
     warnings: tuple[Warned, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    diagnosis: str = ""
+    """Why the provider's cache did not hold the request before, in its own word; empty when it did or does not say."""
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
