@@ -107,31 +107,25 @@ def asks(*messages: Message) -> ModelRequest:
 
 def filled(what: What, most: int) -> Filled:
     """Fill requests: to the table's figure itself where it is a number of things, else to a small stand-in."""
-    small = [image(claims(1, 1))]
-    shown: dict[str, tuple[list[Media], list[Media], int | None]] = (
-        {
-            "images": (small * most, small * (most + 1), None),
-            "image_side": ([image(claims(9, most))], [image(claims(9, most + 1))], None),
-            "image_side_many": (
-                [*small * 20, image(claims(most, 1))],
-                [*small * 20, image(claims(most + 1, 1))],
-                None,
-            ),
-            "image_bytes": ([image(claims(1, 1, 300))], [image(claims(1, 1, 301))], 400),
-            "image_total_bytes": (
-                [image(claims(1, 1, 150))] * 2,
-                [image(claims(1, 1, size)) for size in (150, 151)],
-                400,
-            ),
-            "document_bytes": ([document(pdf(1, 300))], [document(pdf(1, 303))], 300),
-            "document_pages": ([document(pdf(most))], [document(pdf(most + 1))], None),
-        }
-        if what not in {"messages", "tools"}
-        else {}
-    )
+    tiny, thousands = image(claims(1, 1)), min(most, 4000)
+    shown: dict[What, tuple[list[Media], list[Media]]] = {
+        "images": ([tiny] * thousands, [tiny] * (thousands + 1)),
+        "image_side": ([image(claims(9, most))], [image(claims(9, most + 1))]),
+        "image_side_many": (
+            [*[tiny] * 20, image(claims(most, 1))],
+            [*[tiny] * 20, image(claims(most + 1, 1))],
+        ),
+        "image_bytes": ([image(claims(1, 1, 300))], [image(claims(1, 1, 301))]),
+        "image_total_bytes": (
+            [image(claims(1, 1, 150))] * 2,
+            [image(claims(1, 1, 150)), image(claims(1, 1, 151))],
+        ),
+        "document_bytes": ([document(pdf(1, 300))], [document(pdf(1, 303))]),
+        "document_pages": ([document(pdf(thousands))], [document(pdf(thousands + 1))]),
+    }
     if what in shown:
-        at, above, own = shown[what]
-        return Filled(asks(shows(*at)), asks(shows(*above)), {} if own is None else {what: own})
+        at, above = shown[what]
+        return Filled(asks(shows(*at)), asks(shows(*above)), _STAND_INS.get(what, {}))
     if what == "messages":
         return Filled(asks(*[user("Hi")] * most), asks(*[user("Hi")] * (most + 1)), {})
     tools = tuple(
@@ -140,6 +134,14 @@ def filled(what: What, most: int) -> Filled:
     )
     plain = asks(user("Hi"))
     return Filled(replace(plain, tools=tools[:-1]), replace(plain, tools=tools), {})
+
+
+_STAND_INS: dict[What, dict[str, int]] = {
+    "image_bytes": {"image_bytes": 400},
+    "image_total_bytes": {"image_total_bytes": 400},
+    "document_bytes": {"document_bytes": 300},
+}
+"""For figures that would take as many megabytes to reach."""
 
 
 async def sent(client: Client, request: ModelRequest) -> ProviderError:
