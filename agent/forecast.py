@@ -53,8 +53,6 @@ class Forecast(Frozen):
     """Tokens that were sent before and are not read now."""
     where: str = ""
     """The first segment that differs and the first byte in it, where both were at hand."""
-    warmed: int = 0
-    """Pings that kept the cache warm since the request before."""
 
     @property
     def total(self) -> int:

@@ -244,5 +244,7 @@ def _cause(now: Forecast, before: Forecast, shape: Shape, held: Held) -> Cause:
         (not last or held.lives(last, now.at.timestamp()), "too_short"),
         (last not in shape.chains, "messages_changed"),
     )
-    found: Iterator[Cause] = (cause for holds, cause in tests if holds)
-    return next(found, "expired")
+    for holds, cause in tests:
+        if holds:
+            return cause
+    return "expired"

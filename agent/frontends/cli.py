@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from treadle.agent import __version__
+from treadle.agent.frontends.cli_cost import cost
 from treadle.agent.frontends.cli_files import files
 from treadle.agent.frontends.cli_sessions import sessions
 from treadle.agent.frontends.options import CONTEXT, KEYS, settings
@@ -129,6 +130,7 @@ def cli() -> None:
 
 cli.add_command(sessions)
 cli.add_command(files)
+cli.add_command(cost)
 
 
 @cli.command(context_settings=CONTEXT)
@@ -177,6 +179,13 @@ cli.add_command(files)
     default="all",
     show_default=True,
     help="What the model may call; none is plain chat.",
+)
+@click.option(
+    "--attach",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    metavar="FILE",
+    help="A document or picture that goes with the prompt; a long one is searched. Repeatable.",
 )
 @click.option("--ephemeral", is_flag=True, help="Keep no session on disk.")
 def run(**given: Any) -> int:

@@ -51,7 +51,7 @@ def _summary(file: Path) -> JsonObject:
     except (LogError, OSError) as error:
         return {"id": file.stem, "outcome": "damaged", "steps": 0, "title": str(error)}
     conversation = Conversation()
-    for entry in _branch(entries):
+    for entry in branch_of(entries):
         conversation.admit(entry)
     ends = [entry.body for entry in entries if isinstance(entry.body, TurnEnded)]
     open_end = not isinstance(entries[-1].body, TurnEnded)
@@ -73,7 +73,7 @@ def _sum_cost(ends: list[TurnEnded]) -> float | None:
     return round(sum(costs), 6) if ends and len(costs) == len(ends) else None
 
 
-def _branch(entries: tuple[Entry, ...]) -> list[Entry]:
+def branch_of(entries: tuple[Entry, ...]) -> list[Entry]:
     by_id = {entry.id: entry for entry in entries}
     path: list[Entry] = []
     at = entries[-1].id if entries else None
@@ -85,7 +85,7 @@ def _branch(entries: tuple[Entry, ...]) -> list[Entry]:
 
 def show_session(places: Folders, name: str, *, as_json: bool) -> int:
     """Tell a session's branch: what was said, called and answered, with the ids that `--fork` and `rewind` take."""
-    entries = _branch(load(find(places.sessions, name)).entries)
+    entries = branch_of(load(find(places.sessions, name)).entries)
     items = Items()
     for entry in entries:
         if as_json:
@@ -183,7 +183,7 @@ def export_session(places: Folders, name: str, kind: Literal["jsonl", "markdown"
             emit(line.decode())
         return 0
     conversation = Conversation()
-    for entry in _branch(load(file).entries):
+    for entry in branch_of(load(file).entries):
         conversation.admit(entry)
     for message in conversation.messages:
         emit(_as_markdown(message))
