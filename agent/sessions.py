@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -17,6 +18,9 @@ from treadle.agent.events import Entry, SessionOpened
 from treadle.agent.log import LogDamaged, load, sync_folder
 from treadle.agent.messages import AssistantMessage, MediaPart
 from treadle.tools.contract import Artifact, Inline, Media
+
+SHELF = "recall.db"
+"""In a session's folder: what `recall` searches."""
 
 
 class NoSuchSession(Exception):
@@ -135,6 +139,10 @@ def fork(source: Path, entry_id: str | None, target: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_folder(target.parent)
+    found = source.with_suffix("") / SHELF
+    if found.exists():  # the documents that were attached can be searched in the fork too
+        target.with_suffix("").mkdir(exist_ok=True, mode=0o700)
+        shutil.copy(found, target.with_suffix("") / SHELF)
 
 
 def opened(entries: Sequence[Entry]) -> SessionOpened:

@@ -22,6 +22,7 @@ from treadle.agent.build.offer import (
     wanted_of,
 )
 from treadle.agent.build.opening import Answer, Guidance, Opened, Opening, WorkspaceError, workspace
+from treadle.agent.build.recall import reach_of, recalling
 from treadle.agent.build.remote import RemoteModels, check_travel
 from treadle.agent.build.room import compactor, ladder
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
@@ -80,6 +81,9 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             sandbox = connections.enter_context(confined(opening, root, spill, settings.mode))
             record = Record(log)
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
+            recall = await connections.enter_async_context(recalling(opening, spill, log))
+            if opening.tools != "none":
+                calls.toolbox.plug("recall", [recall.tool], deferred=opening.tools == "all")
             for client in chain.values() if hosted else ():
                 check_hosted(client, (*calls.toolbox.snapshot().specs, *hosted))
             first, info = next(iter(chain)), next(iter(chain.values())).info
@@ -113,6 +117,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 sandbox.processes.level,
                 facts(opening, root, sandbox.processes.level) if told else (),
                 partial(with_mentions, reads=reader(calls), sandbox=sandbox),
+                partial(recall.taking, reach=reach_of(log.conversation.prefix.tools)),
                 (*(line for client in chain.values() for line in remarks(client.info)), *changes),
             )
 
@@ -143,7 +148,7 @@ def _log(opening: Opening, path: Path) -> Generator[SessionLog]:
         yield log
     finally:
         log.close()
-        if log.head is None and not opening.ephemeral:
+        if len(log.branch()) < 2 and not opening.ephemeral:
             path.unlink(missing_ok=True)
 
 

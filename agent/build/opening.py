@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Literal
@@ -76,6 +76,8 @@ class Opened:
     """What goes before the first prompt of a new session; empty when it goes on."""
     say: Callable[[str], Awaitable[UserMessage]]
     """Makes a prompt a message, with the files that it mentions."""
+    attach: Callable[[UserMessage, Sequence[Path]], Awaitable[UserMessage]]
+    """Gives documents along with a message. Raises `WorkspaceError` for one that cannot be read."""
     remarks: tuple[str, ...] = ()
     """Lines for the user."""
 

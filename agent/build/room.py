@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from anyio import to_thread
 
 from treadle.agent.build.opening import Opening
+from treadle.agent.build.recall import reach_of
 from treadle.agent.build.remote import upload
 from treadle.agent.build.skills import skill_text
 from treadle.agent.compaction.compactor import Around, Compactor
@@ -23,7 +23,7 @@ from treadle.agent.session import Record
 from treadle.agent.sessions import SpillFolder
 from treadle.sandbox.contract import Sandbox, SandboxError
 from treadle.sandbox.paths import absolute
-from treadle.tools.contract import Media, ToolSpec
+from treadle.tools.contract import Media
 
 _SKILL, _SKILLS = 20_000, 100_000
 """Characters of one skill that is read anew, and of all of them."""
@@ -43,7 +43,7 @@ def compactor(opening: Opening, cache_key: str, record: Record, sandbox: Sandbox
             return False
         return True
 
-    around = Around(reread, exists, _recall(log.conversation.prefix.tools), opening.config.limits.steps)
+    around = Around(reread, exists, reach_of(log.conversation.prefix.tools), opening.config.limits.steps)
     return Compactor(
         cache_key, opening.config.connection.retries, record.show, opening.config.context.compact_at, around
     )
@@ -88,12 +88,6 @@ def _keep(spill: SpillFolder, name: str, text: str) -> str:
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8", errors="replace")
     return str(path)
-
-
-def _recall(tools: tuple[ToolSpec, ...]) -> Literal["deferred", "direct", "none"]:
-    """Say how the model of a session reaches `recall`: its tools are what they were when it began."""
-    names = {tool.name for tool in tools}
-    return "direct" if "recall" in names else "deferred" if "tools" in names else "none"
 
 
 def _skills(opening: Opening, log: SessionLog) -> tuple[str, ...]:

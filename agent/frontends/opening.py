@@ -82,6 +82,8 @@ class RunOptions:
     trust: bool = False
     """Trust the folder as it is now, and remember that."""
     tools: Literal["all", "read", "none"] = "all"
+    attach: tuple[Path, ...] = ()
+    """Documents that go with the prompt."""
 
 
 def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> tuple[Opening, str | None]:
@@ -97,7 +99,7 @@ def opening_for(options: RunOptions, env: Mapping[str, str], result: Result) -> 
     config = load(env, options.flags, options.assignments, project)
     resume = _session_file(options, places, root)
     goes_on = resume is not None or options.past.fork is not None
-    prompt = read_prompt(options.prompt, optional=goes_on)
+    prompt = read_prompt(options.prompt, optional=goes_on and not options.attach)
     instructions = read_instructions(instruction_files(root)) if trusted else ()
     home = env.get("HOME")
     skills, odd = find_skills(root, Path(home) if home else None, trusted=trusted)

@@ -113,14 +113,20 @@ async def _run(
 ) -> None:
     opening, prompt = opening_for(options, env, result)
     try:
-        await _run_session(opening, prompt, output, result, interrupts)
+        await _run_session(opening, prompt, output, result, interrupts, attach=options.attach)
     finally:
         if options.past.fork is not None and opening.resume is not None and result.log_head is None:
             opening.resume.unlink(missing_ok=True)  # nothing was said in it: it is only a copy
 
 
 async def _run_session(
-    opening: Opening, prompt: str | None, output: Output, result: Result, interrupts: Interrupts
+    opening: Opening,
+    prompt: str | None,
+    output: Output,
+    result: Result,
+    interrupts: Interrupts,
+    *,
+    attach: tuple[Path, ...],
 ) -> None:
     async with open_session(opening) as opened:
         result.session_id, result.sandbox = opened.session.id, opened.level
@@ -138,7 +144,10 @@ async def _run_session(
                 interrupts.unread = True
                 opened.session.cancel()
 
-        messages = (*opened.facts, await opened.say(prompt)) if prompt is not None else ()
+        messages: tuple[UserMessage, ...] = ()
+        if prompt is not None:
+            said = await opened.attach(await opened.say(prompt), attach)
+            messages = (*opened.facts, said)
         with opened.session.record.watch(show):
             try:
                 ended = await _until_interrupted(opened.session, messages, interrupts)
