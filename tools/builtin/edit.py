@@ -14,6 +14,7 @@ from treadle.prompts import load
 from treadle.sandbox.contract import Access, Place
 from treadle.sandbox.frozen import frozen
 from treadle.tools.builtin.changes import Seen, change
+from treadle.tools.builtin.lenient import found_leniently
 from treadle.tools.builtin.misses import why_missed
 from treadle.tools.builtin.paths import absolute, explained, find, shown
 from treadle.tools.builtin.text import Encoding, encoding_of
@@ -58,20 +59,49 @@ async def _edit(seen: Seen, arguments: EditArguments, ctx: ToolContext) -> Outco
         now = await files.version(path)
         if now is None:
             raise FileNotFoundError(2, "it does not exist any more")
-        if seen.stale(path, now):
-            raise ToolError(f"edit failed: {name} changed on disk since you read it; read it again")
+        changed = seen.stale(path, now)
         old = await files.read(path)
         # Explaining a miss in a long file takes its time; nothing else waits for it.
-        new, spots = await anyio.to_thread.run_sync(apply, old, arguments.edits)
-        seen.note(path, await files.write(path, new, expect=now))
-    done = change(name, old, new)
-    lines = _named([new.count(b"\n", 0, spot) + 1 for spot in spots])
-    text = f"edited {name}: {len(spots)} replaced at {lines} ({done.stat})"
-    return Outcome((Text(text=text),), details=done.details)
+        made = await anyio.to_thread.run_sync(_applied, old, arguments.edits, name if changed else None)
+        seen.note(path, await files.write(path, made.data, expect=now))
+    done = change(name, old, made.data)
+    lines = _named([made.data.count(b"\n", 0, spot) + 1 for spot in made.spots])
+    told = [f"edited {name}: {len(made.spots)} replaced at {lines} ({done.stat})"]
+    told += [f"old was matched ignoring {ignored}" for ignored in dict.fromkeys(made.ignoring)]
+    if changed:
+        told.append("the file changed on disk since you read it; what lies elsewhere in it may be new")
+    return Outcome((Text(text="; ".join(told)),), details={**done.details, "ignoring": list(made.ignoring)})
 
 
-def apply(data: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[int]]:
-    """Return the bytes with all edits made, and where in them each replacement begins.
+def _applied(data: bytes, edits: Sequence[Edit], changed: str | None) -> Made:
+    """Make the edits; in a file that changed since the model saw it only where it is still what the model saw."""
+    if changed is None:
+        return apply(data, edits)
+    warning = f"edit failed: {changed} changed on disk since you read it"
+    if any(edit.replace_all for edit in edits):
+        raise ToolError(f"{warning}; read it again before you replace all of anything")
+    try:
+        made = apply(data, edits)
+    except ToolError as error:
+        raise ToolError(f"{warning}.\n{error}") from error
+    if made.ignoring:
+        raise ToolError(f"{warning}, and old is not there exactly; read it again")
+    return made
+
+
+@frozen
+class Made:
+    """What came of a file's bytes."""
+
+    data: bytes
+    spots: tuple[int, ...]
+    """Where in them each replacement begins."""
+    ignoring: tuple[str, ...] = ()
+    """What was ignored in finding the edits that were not copied exactly."""
+
+
+def apply(data: bytes, edits: Sequence[Edit]) -> Made:
+    """Return the bytes with all edits made.
 
     Every edit is looked up in the original. Raises `ToolError` that explains all edits that cannot be made.
     """
@@ -98,7 +128,8 @@ def apply(data: bytes, edits: Sequence[Edit]) -> tuple[bytes, list[int]]:
         spots.append(len(result))
         result += span.new
         end = span.end
-    return bytes(result + data[end:]), spots
+    ignoring = tuple(span.ignoring for span in found if span.ignoring)
+    return Made(bytes(result + data[end:]), tuple(spots), ignoring)
 
 
 @frozen
@@ -107,6 +138,7 @@ class _Span:
     end: int
     new: bytes
     edit: int
+    ignoring: str = ""
 
 
 def _spans(data: bytes, encoding: Encoding, edit: Edit, number: int) -> list[_Span]:
@@ -116,9 +148,12 @@ def _spans(data: bytes, encoding: Encoding, edit: Edit, number: int) -> list[_Sp
     if edit.old == edit.new:
         raise ToolError("old and new are the same")
     old, new = edit.old.encode(encoding.codec), edit.new.encode(encoding.codec)
-    places = _places(data, encoding, old)
+    places = _places(data, encoding, old, overlapping=not edit.replace_all)
     if not places:
-        raise ToolError(why_missed(data, encoding, edit.old, edit.new))
+        found = found_leniently(data, encoding, edit.old, edit.new)
+        if found is None:
+            raise ToolError(why_missed(data, encoding, edit.old, edit.new))
+        return [_Span(found.start, found.end, found.new, number, found.ignoring)]
     if len(places) > 1 and not edit.replace_all:
         lines = _named([_line(data, encoding, start) for start, _ in places])
         raise ToolError(
@@ -137,28 +172,32 @@ def _decodes(data: bytes, encoding: Encoding) -> bool:
     return True
 
 
-def _places(data: bytes, encoding: Encoding, old: bytes) -> list[tuple[int, int]]:
-    """Return where the text occurs, without overlaps; when it does not, where it does with CRLF line ends."""
+def _places(data: bytes, encoding: Encoding, old: bytes, *, overlapping: bool) -> list[tuple[int, int]]:
+    """Return where the text occurs; when it does not, where it does with CRLF line ends."""
     cr, lf = ("\r".encode(encoding.codec), "\n".encode(encoding.codec))
-    exact = _found(re.compile(re.escape(old)), data, encoding)
+    exact = _found(re.compile(re.escape(old)), data, encoding, overlapping=overlapping)
+    if old.startswith(lf):  # a line end is replaced whole
+        exact = [(start - len(cr) if data.endswith(cr, 0, start) else start, end) for start, end in exact]
     if exact or lf not in old:
         return exact
     newline = b"(?:" + re.escape(cr) + b")?" + re.escape(lf)
-    return _found(
-        re.compile(newline.join(map(re.escape, old.replace(cr + lf, lf).split(lf)))), data, encoding
-    )
+    pattern = re.compile(newline.join(map(re.escape, old.replace(cr + lf, lf).split(lf))))
+    return _found(pattern, data, encoding, overlapping=overlapping)
 
 
-def _found(pattern: re.Pattern[bytes], data: bytes, encoding: Encoding) -> list[tuple[int, int]]:
-    places: list[tuple[int, int]] = []
+def _found(
+    pattern: re.Pattern[bytes], data: bytes, encoding: Encoding, *, overlapping: bool
+) -> list[tuple[int, int]]:
+    places: dict[
+        int, tuple[int, int]
+    ] = {}  # by their end: a line end may be found with its CR and without it
     start = len(encoding.mark)
     while match := pattern.search(data, start):
-        if match.start() % encoding.width:
-            start = match.start() + 1
-        else:
-            places.append(match.span())
-            start = match.end()
-    return places
+        aligned = match.start() % encoding.width == 0
+        if aligned:
+            places.setdefault(match.end(), match.span())
+        start = match.end() if aligned and not overlapping else match.start() + 1
+    return list(places.values())
 
 
 def _with_ends(data: bytes, encoding: Encoding, start: int, new: bytes) -> bytes:

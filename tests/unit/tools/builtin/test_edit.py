@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from treadle.sandbox.contract import Access
-from treadle.tools.builtin.edit import Edit, apply
+from treadle.tools.builtin.edit import Edit, Made, apply
 from treadle.tools.contract import Outcome, Text, Tool, ToolContext, ToolError
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ CODE = "def f():\n    return 1\n\n\ndef g():\n    return 1\n"
 
 
 def edited(data: bytes, *edits: tuple[str, str]) -> bytes:
-    return apply(data, [Edit(old=old, new=new) for old, new in edits])[0]
+    return apply(data, [Edit(old=old, new=new) for old, new in edits]).data
 
 
 def refusal(data: bytes, *edits: Edit) -> str:
@@ -42,6 +42,8 @@ def refusal(data: bytes, *edits: Edit) -> str:
         (b"a\r\nb\nc\r\n", "a\nb\nc", "x", b"x\r\n"),
         (b"a\nb\r\nc\n", "a", "x\ny", b"x\ny\nb\r\nc\n"),
         (b"a\nb\r\nc\n", "b", "x\ny", b"a\nx\r\ny\r\nc\n"),
+        (b"a\r\n\r\nb\r\n", "\nb", "\nc", b"a\r\n\r\nc\r\n"),
+        (b"a\r\nb\r\n", "\nb", "b", b"ab\r\n"),
         (b"one\rtwo\r", "two", "x\ny", b"one\rx\ny\r"),
         (b"only", "only", "x\ny", b"x\ny"),
         # Bytes that are not UTF-8 stay what they are.
@@ -98,15 +100,12 @@ def test_untouched_bytes_of_any_file_are_identical(number: int) -> None:
 
 
 def test_several_edits_are_found_in_the_original() -> None:
-    result, spots = apply(
-        b"a b c d", [Edit(old="d", new="a"), Edit(old="a", new="long"), Edit(old="c", new="")]
-    )
-    assert result == b"long b  a"
-    assert spots == [0, 7, 8]
+    made = apply(b"a b c d", [Edit(old="d", new="a"), Edit(old="a", new="long"), Edit(old="c", new="")])
+    assert made == Made(b"long b  a", (0, 7, 8))
 
 
 def test_all_places_are_replaced_when_asked() -> None:
-    assert apply(b"a a aa", [Edit(old="a", new="b", replace_all=True)])[0] == b"b b bb"
+    assert apply(b"a a aa", [Edit(old="a", new="b", replace_all=True)]).data == b"b b bb"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +117,16 @@ def test_all_places_are_replaced_when_asked() -> None:
             CODE.encode(),
             Edit(old="return 1", new="return 2"),
             "old was found 2 times (lines 2, 6); include more context or set replace_all",
+        ),
+        (
+            b"x\nx\nx\n",
+            Edit(old="x\nx", new="x"),
+            "old was found 2 times (lines 1, 2); include more context or set replace_all",
+        ),
+        (
+            b"x\r\nx\r\nx\r\n",
+            Edit(old="x\nx", new="x"),
+            "old was found 2 times (lines 1, 2); include more context or set replace_all",
         ),
         (
             b"x\n" * 12,
@@ -143,7 +152,7 @@ def test_all_places_are_replaced_when_asked() -> None:
         ),
         (
             b"a line  \nanother\n",
-            Edit(old="a line\nanother", new="x"),
+            Edit(old="a line\nanother\n", new="x"),
             "old was not found; spaces at the end of lines differ. The nearest lines:\n1\ta line  \n2\tanother\n3\t",
         ),
         (
@@ -201,7 +210,10 @@ def test_a_miss_in_a_long_file_shows_few_lines_and_is_found_soon() -> None:
     lines = [f"    value_{number} = compute(number={number}, other={number * 7})" for number in range(20_000)]
     data = "\n".join(lines).encode()
     started = time.process_time()
-    exact = refusal(data, Edit(old="\n".join(line.strip() for line in lines[9_000:9_050]), new="x"))
+    exact = refusal(
+        data,
+        Edit(old="\n".join(line[number % 2 :] for number, line in enumerate(lines[9_000:9_050])), new="x"),
+    )
     similar = refusal(data, Edit(old="    value_15000 = compute(nummber=15000, othr=105000)", new="x"))
     assert time.process_time() - started < 10
     assert exact.split("\n")[1] == f"9000\t{lines[8_999]}"
@@ -219,6 +231,7 @@ async def test_an_edit_is_made_and_told(run: Run, root: Path) -> None:
     assert outcome.details == {
         "changes": [{"path": "f.py", "kind": "update"}],
         "diff": "--- a/f.py\n+++ b/f.py\n@@ -3,4 +3,4 @@\n \n \n def g():\n-    return 1\n+    return 2\n",
+        "ignoring": [],
     }
 
 
@@ -230,13 +243,36 @@ async def test_a_second_edit_needs_no_reading_in_between(run: Run, root: Path) -
     assert (root / "f").read_text(encoding="utf-8") == "x y"
 
 
-async def test_a_file_that_changed_since_it_was_read_is_not_edited(run: Run, root: Path) -> None:
+async def test_what_is_untouched_in_a_file_that_changed_since_it_was_read_is_edited(
+    run: Run, root: Path
+) -> None:
     (root / "f").write_text("a b", encoding="utf-8")
     await run("read", path="f")
     (root / "f").write_text("a b c", encoding="utf-8")
-    with pytest.raises(ToolError, match=r"^edit failed: f changed on disk since you read it; read it again$"):
-        await run("edit", path="f", edits=[{"old": "a", "new": "x"}])
-    assert (root / "f").read_text(encoding="utf-8") == "a b c"
+    outcome = await run("edit", path="f", edits=[{"old": "a", "new": "x"}])
+    assert (root / "f").read_text(encoding="utf-8") == "x b c"
+    assert "changed on disk since you read it" in str(outcome.content)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ({"old": "two", "new": "x"}, "since you read it.\nedit failed: old was not found; "),
+        ({"old": "one\nend", "new": "x"}, "and old is not there exactly; read it again"),
+        ({"old": "e", "new": "x", "replace_all": True}, "read it again before you replace all of anything"),
+    ],
+)
+async def test_what_changed_since_it_was_read_is_not_edited(
+    run: Run, root: Path, edit: dict[str, Any], why: str
+) -> None:
+    (root / "f").write_text("one\ntwo\nend", encoding="utf-8")
+    await run("read", path="f")
+    (root / "f").write_text("one \nend", encoding="utf-8")
+    with pytest.raises(ToolError) as caught:
+        await run("edit", path="f", edits=[edit])
+    assert str(caught.value).startswith("edit failed: f changed on disk since you read it")
+    assert why in str(caught.value)
+    assert (root / "f").read_text(encoding="utf-8") == "one \nend"
 
 
 @pytest.mark.parametrize(

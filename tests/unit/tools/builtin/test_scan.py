@@ -75,10 +75,35 @@ RULES = [
     "*.tmp\r",
 ]
 NAMES = [
-    "a.o", "keep.o", "only-here", "sub/only-here", "folder/x", "sub/folder/x", "a/b", "sub/a/b", "deep/x", "sub/deep/x",
-    "x/y", "x/q/y", "x/q/r/y", "#hash", "!bang", "trailing", "kept ", "abc", "bxc", "{brace}", "brace", "m.py", "sub/m.py",
-    "folder/kept", "caf\xe9", "z", "t.tmp", "plain",
-]  # fmt: skip
+    "a.o",
+    "keep.o",
+    "only-here",
+    "sub/only-here",
+    "folder/x",
+    "sub/folder/x",
+    "a/b",
+    "sub/a/b",
+    "deep/x",
+    "sub/deep/x",
+    "x/y",
+    "x/q/y",
+    "x/q/r/y",
+    "#hash",
+    "!bang",
+    "trailing",
+    "kept ",
+    "abc",
+    "bxc",
+    "{brace}",
+    "brace",
+    "m.py",
+    "sub/m.py",
+    "folder/kept",
+    "caf\xe9",
+    "z",
+    "t.tmp",
+    "plain",
+]
 
 
 @pytest.mark.parametrize("rules", RULES)
