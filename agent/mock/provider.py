@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from treadle.agent.mock import check as c
 from treadle.agent.mock.anthropic import VERSION, Anthropic
+from treadle.agent.mock.batches import Batches
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.billing_prompt import Moment
 from treadle.agent.mock.chat import Chat
@@ -21,10 +21,11 @@ from treadle.agent.mock.embeddings import embedding_routes
 from treadle.agent.mock.gemini import KEY, gemini_faces
 from treadle.agent.mock.http import Head
 from treadle.agent.mock.interactions import Interactions
-from treadle.agent.mock.jsontext import Json, JsonObject, members, read, words, write
+from treadle.agent.mock.jsontext import Json, JsonObject, read, write
 from treadle.agent.mock.keeping import Keeping
 from treadle.agent.mock.limits import check_images, check_window, limits_of, too_large
 from treadle.agent.mock.memory import Kept, Recalled, Spoken
+from treadle.agent.mock.own_routes import Own, own_routes
 from treadle.agent.mock.play import Player, Turn
 from treadle.agent.mock.rented import rented_faces
 from treadle.agent.mock.report import Tally
@@ -41,9 +42,6 @@ from treadle.agent.mock.script import (
 from treadle.sandbox.frozen import frozen
 
 MODELS = "/v1/models"
-OURS = "/_mock/"
-_ADVANCE = c.record({}, {"advance": c.number(0, 1e9)})
-_FORGET = c.record({"what": c.text(1)}, {"id": c.text(1)})
 UNMADE = (StatusFault, SilentFault, HtmlFault)
 """Faults that come before any model is asked."""
 
@@ -82,8 +80,9 @@ class Provider:
         self._ledger, self.tally, self.keeping = Ledger(), Tally(), Keeping(self._script)
         self._faces = {face.path: face for face in _faces()}
         self._shapes = {shape(path): face for path, face in self._faces.items() if "{" in path}
-        routes = (*self._own(), *self.keeping.routes(), *counting_routes(self.keeping), *embedding_routes())
-        self._table = Table(routes)
+        batches = Batches(self.keeping.files, self.keeping.gemini, self._script.batches, self._batched)
+        kept = (*self.keeping.routes(), *batches.routes(), *counting_routes(self.keeping))
+        self._table = Table((*own_routes(Own(clock, self.keeping, self.report)), *kept, *embedding_routes()))
 
     def find(self, head: Head) -> Found:
         """Who answers; for a path that is nobody's, the client's headers tell whose words it is refused in."""
@@ -114,6 +113,13 @@ class Provider:
         except Refused as refused:
             delivery = refusal(found.face, refused)
             return replace(delivery, broken=True) if body is None else delivery
+
+    def _batched(self, path: str, body: Json, batch: Request, place: int) -> tuple[int, Json]:
+        """Answer one request of a batch."""
+        head = Head("POST", path, "", {**batch.headers}, keep_alive=False)
+        number = (batch.number << 20) + place
+        delivery = self.answer(self.find(head), head, write(body), number, batch.url)
+        return delivery.status or 500, read(b"".join(delivery.pieces).decode())
 
     def report(self) -> JsonObject:
         """What was seen, and what is kept."""
@@ -215,46 +221,12 @@ class Provider:
             return whole
         return plain(200, write(memory.submitted(kept)))
 
-    def _own(self) -> Iterator[Route]:
-        """The paths that are about the mock itself, without a key."""
-        for method in ("GET", "POST"):
-            yield Route(method, f"{OURS}clock", Chat(), self._tick, admits=False)
-        yield Route("GET", f"{OURS}report", Chat(), self._report, admits=False)
-        yield Route("POST", f"{OURS}forget", Chat(), self._drop, admits=False)
-
-    def _tick(self, request: Request) -> Delivery:
-        """Put the clock forward by what the body says, and tell the time."""
-        asked = _said(request)
-        _ADVANCE(asked, "")
-        seconds = members(asked).get("advance", 0)
-        self._clock.advance(float(seconds) if isinstance(seconds, int | float) else 0.0)
-        return plain(200, write({"now": self._clock.now()}))
-
-    def _report(self, request: Request) -> Delivery:
-        request.only()
-        return plain(200, write(self.report()))
-
-    def _drop(self, request: Request) -> Delivery:
-        """Forget what the body names."""
-        asked = _said(request)
-        _FORGET(asked, "")
-        self.keeping.drop(words(members(asked)["what"]), words(members(asked).get("id")))
-        return plain(200, b"{}")
-
 
 def _client(headers: Mapping[str, str]) -> Vendor:
     """Whose client sends such headers."""
     if VERSION in headers:
         return "anthropic"
     return "gemini" if KEY in headers else "openai"
-
-
-def _said(request: Request) -> Json:
-    """What a request about the mock itself says. Raises Refused."""
-    try:
-        return read(request.body.decode()) if request.body else {}
-    except ValueError as error:
-        raise Refused(f"the body is not JSON: {error}", code="invalid_json") from error
 
 
 def _faces() -> tuple[Face, ...]:

@@ -248,6 +248,17 @@ class Filing(_Part):
     """Seconds until any file expires; None leaves it to the vendor and the request."""
 
 
+class Batching(_Part):
+    """How batches end."""
+
+    polls: Count = 1
+    """How often a batch is looked at before it has ended."""
+    errors: tuple[Count, ...] = ()
+    """Requests that are refused, by their place in the batch from 0."""
+    expired: tuple[Count, ...] = ()
+    """Requests that are not answered in time."""
+
+
 class Clocked(_Part):
     """How time passes for the script."""
 
@@ -269,6 +280,7 @@ class Script(_Part):
     """Tokens that a request may hold; None takes any number."""
     limits: Limits = Limits()
     files: Filing = Filing()
+    batches: Batching = Batching()
 
     @model_validator(mode="after")
     def _has_what_it_repeats(self) -> Script:
