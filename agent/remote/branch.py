@@ -31,8 +31,10 @@ def answered(conversation: Conversation) -> str:
 
 
 def asks_next(request: ModelRequest, conversation: Conversation) -> bool:
-    """Say whether a request is what the branch leads to, and not a question aside, as for a summary."""
+    """Say whether a request is what the branch leads to, and not a question aside: for a summary, or for no answer."""
     messages = conversation.messages
+    if request.output.max_tokens is not None and request.output.max_tokens <= 1:
+        return False
     return len(request.messages) == len(messages) and all(
         asked is said or asked == said for asked, said in zip(request.messages, messages, strict=True)
     )
