@@ -17,7 +17,8 @@ from treadle.agent.mock.clock import Clock
 from treadle.agent.mock.delivery import plain
 from treadle.agent.mock.http import BadRequest, Connection, Head, Left
 from treadle.agent.mock.jsontext import Json, JsonObject, read
-from treadle.agent.mock.provider import OURS, Provider
+from treadle.agent.mock.own_routes import OURS
+from treadle.agent.mock.provider import Provider
 from treadle.agent.mock.script import Script, load
 from treadle.sandbox.frozen import frozen
 
