@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from treadle.agent.build.opening import Opening
@@ -12,7 +13,7 @@ from treadle.agent.build.skills import skills_tool
 from treadle.agent.checks import Check, fits_schema, is_json, verified
 from treadle.agent.desk import Wanted
 from treadle.agent.log import SessionLog
-from treadle.agent.messages import user
+from treadle.agent.messages import AssistantMessage, ToolMessage, user
 from treadle.agent.permit import Gate
 from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import AuthFailed, InvalidRequest, ModelInfo, ModelRequest, Output
@@ -26,7 +27,7 @@ from treadle.sandbox.rules import parse_rule
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
-from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spill, Tool, ToolSpec
+from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spill, Text, Tool, ToolSpec
 from treadle.tools.toolbox import Toolbox
 
 
@@ -43,11 +44,24 @@ def make_calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill,
     calls = Calls(toolbox, sandbox, gate, record.keep, record.show)
     ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
     dispatcher = tools_tool(lambda: toolbox.snapshot().deferred, calls)
-    offered = (*builtin_tools(Seen(), spill, ripgrep), dispatcher)
+    offered = (*builtin_tools(Seen(partial(_sent, record.log)), spill, ripgrep), dispatcher)
     if any(not skill.hidden for skill in opening.guidance.skills):
         offered = (*offered, skills_tool(opening.guidance.skills))
     toolbox.plug("builtin", [tool for tool in offered if _is_offered(tool, opening.tools)])
     return calls
+
+
+def _sent(log: SessionLog, call_id: str) -> tuple[str, int] | None:
+    """Return what the model is still sent as the result of a call, and how many replies ago that was."""
+    ago = 1  # the reply that is being answered now
+    for message in reversed(log.conversation.messages[:-2]):
+        if isinstance(message, AssistantMessage):
+            ago += 1
+        elif isinstance(message, ToolMessage):
+            found = [result for result in message.results if result.call_id == call_id]
+            if found:
+                return "".join(part.text for part in found[0].content if isinstance(part, Text)), ago
+    return None
 
 
 def _is_offered(tool: Tool, choice: Literal["all", "read", "none"]) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from difflib import unified_diff
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from treadle.sandbox.contract import Version
 from treadle.sandbox.frozen import frozen
@@ -16,11 +17,42 @@ _DIFF_SHOWN = 64_000
 _CONTEXT = 3
 
 
+Sent: TypeAlias = Callable[[str], tuple[str, int] | None]
+"""What a model is still sent as the result of a call, and how many replies ago that was; None when it no longer is."""
+
+Range: TypeAlias = tuple[str, int, int | None]
+"""A path, the first line, and how many."""
+
+_WORTH = 400
+"""Characters from which on a result is worth a line in its place."""
+
+
+def never_sent(call_id: str) -> tuple[str, int] | None:
+    """Say of every call that its result is no longer sent."""
+    return None
+
+
 class Seen:
     """Which version of each file the model saw last; shared by the tools of one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: Sent = never_sent) -> None:
+        self._sent = sent
         self._versions: dict[str, Version] = {}
+        self._shown: dict[Range, tuple[str, str, str]] = {}
+
+    def show(self, lines: Range, version: Version, call_id: str, text: str) -> None:
+        """Note that a call is answered with these lines of a file."""
+        if len(text) >= _WORTH:
+            self._shown[lines] = (version.sha256, call_id, text)
+
+    def repeats(self, lines: Range, version: Version) -> int | None:
+        """Return how many replies ago the model was shown just this, if it still stands there; None to show it.
+
+        Says so once: whoever asks again wants it.
+        """
+        digest, call_id, text = self._shown.pop(lines, ("", "", ""))
+        sent = self._sent(call_id) if digest == version.sha256 else None
+        return sent[1] if sent is not None and sent[0] == text else None
 
     def note(self, path: str, version: Version) -> None:
         self._versions[path] = version

@@ -59,13 +59,20 @@ async def _read(seen: Seen, arguments: ReadArguments, ctx: ToolContext) -> Outco
             raise ToolError(f"read failed: {name} is a device, pipe or socket")
         # Asked for before the content, so that a change in between is noticed later.
         version = await files.version(path) if info.size <= _COUNTED else None
+        lines = (path, arguments.offset, arguments.limit)
+        if version is not None and (ago := seen.repeats(lines, version)) is not None:
+            told = "in your last reply" if ago <= 1 else f"{ago} replies ago"
+            return _text(load("notices/unchanged", file=name, ago=told))
         start = await files.read(path, 0, LOOKED_AT)
         if mime := image_type(start):
             outcome = await _picture(files, info, name, mime)
         else:
             if kind := binary_kind(start):
                 raise ToolError(f"read failed: {name} is not text: {kind}, {info.size:,} bytes")
-            outcome = _text(await _numbered(files, info, name, arguments))
+            text = await _numbered(files, info, name, arguments)
+            outcome = _text(text)
+            if version is not None:
+                seen.show(lines, version, ctx.call_id, text)
     if version is not None:
         seen.note(path, version)
     return outcome
