@@ -62,6 +62,13 @@ class ContextSettings(Frozen):
     """Tokens of a prompt at which a note takes the place of what came before; `auto` goes by what it costs."""
 
 
+class CacheSettings(Frozen):
+    """How what a provider has read is kept there."""
+
+    keep_warm: int = Field(default=0, ge=0)
+    """Pings, at the most, that keep a cache warm while a tool takes its time; each reads the whole prompt."""
+
+
 class RetrievalSettings(Frozen):
     """How what is too long for a prompt is found again."""
 
@@ -91,6 +98,7 @@ class Config(_Choices):
 
     context: ContextSettings = Field(default_factory=ContextSettings)
     retrieval: RetrievalSettings = Field(default_factory=RetrievalSettings)
+    cache: CacheSettings = Field(default_factory=CacheSettings)
     reply: ReplySettings = Field(default_factory=ReplySettings)
     hosted: dict[HostedKind, dict[str, Any] | bool] = Field(
         default_factory=dict[HostedKind, dict[str, Any] | bool]

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from typing import TypeAlias
 
-from treadle.agent.cache.planner import Planner
 from treadle.agent.checks import Check
 from treadle.agent.conversation import Conversation
 from treadle.agent.events import Body
@@ -15,6 +14,7 @@ from treadle.agent.messages import AssistantMessage
 from treadle.agent.providers.contract import LanguageModel, Output, ProviderError
 from treadle.agent.providers.retry import Retries
 from treadle.agent.step import Calls
+from treadle.agent.warmth import Warmth
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Artifact
 
@@ -84,7 +84,8 @@ class Desk:
     save: Save = save_nothing
     make_room: MakeRoom = room_enough
     news: News = no_news
-    planner: Planner = field(default_factory=Planner)
+    warmth: Warmth = field(default_factory=Warmth)
+    """Plans what providers keep, and keeps it warm."""
 
     def answering(self, name: str) -> LanguageModel:
         """Return the model that answers while the branch says `name`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import Literal
 
-from treadle.agent.events import Body, Compacted, LimitName
+from treadle.agent.events import Body, Compacted, KeptWarm, LimitName
 from treadle.agent.messages import Usage
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import ToolCall, ToolResult
@@ -53,11 +53,13 @@ class Spent:
         )
 
     def room(self, bodies: Iterable[Body]) -> Spent:
-        """Add what making room has cost."""
+        """Add what making room, or keeping a cache warm, has cost."""
         spent = self
         for body in bodies:
             if isinstance(body, Compacted):
                 spent = spent.aside(body.usage, body.cost_usd, body.request_bytes)
+            elif isinstance(body, KeptWarm):
+                spent = spent.aside(body.usage, body.cost_usd, 0)
         return spent
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from functools import partial
 
 import anyio
 
@@ -10,6 +11,7 @@ from treadle.agent.checks import Check
 from treadle.agent.context import assemble
 from treadle.agent.desk import Desk
 from treadle.agent.events import (
+    Body,
     Keep,
     LimitName,
     MessageAdded,
@@ -27,14 +29,13 @@ from treadle.agent.providers.catalogue import cost
 from treadle.agent.providers.contract import (
     AuthFailed,
     ContextOverflow,
-    NotFound,
     Prices,
     ProviderError,
-    QuotaExhausted,
     RequestTooLarge,
     StaleState,
 )
-from treadle.agent.reply import ask
+from treadle.agent.reply import ask, is_out_of_reach, stopped
+from treadle.agent.warmth import Asked
 from treadle.prompts import load
 
 
@@ -53,6 +54,7 @@ class Turn:
         self._repeats = Repeats()
         self._reminded: set[str] = set()
         self._failed: Counter[Check] = Counter()
+        self._asked: Asked | None = None
         desk.calls.begin(Meter(desk.limits.tool_calls))
 
     def ended(
@@ -136,7 +138,7 @@ class Turn:
                 await self._keep(*room)
                 self._spent = self._spent.room(room)
             request = assemble(conversation, self._desk.cache_key, self._desk.wanted.output)
-            planned = self._desk.planner.plan(request, model, conversation)
+            planned = self._desk.warmth.planner.plan(request, model, conversation)
             if too_dear(self._desk.limits, self._spent, planned.cost):
                 return None
             try:
@@ -147,12 +149,13 @@ class Turn:
                 refused = error
             except ProviderError as error:
                 following = self._desk.after(conversation.model)
-                if following is None or not _is_out_of_reach(error):
+                if following is None or not is_out_of_reach(error):
                     raise
                 told = f"{conversation.model} cannot be had ({error}); {following} goes on from here"
                 await self._keep(ModelChanged(model=following, prefix=conversation.prefix))
                 await self._show(Noted(text=told))
             else:
+                self._asked = Asked(planned, model, lambda: self._log.conversation)
                 return reply.model_copy(update={"forecast": planned.forecast}), model.info.prices
 
     async def _save(self, reply: MessageAdded, message: AssistantMessage) -> MessageAdded:
@@ -175,7 +178,8 @@ class Turn:
         return message.model_copy(update={"warnings": tuple(new.values())})
 
     async def _run_calls(self, message: AssistantMessage, reply: MessageAdded) -> TurnEnded | None:
-        results = await self._desk.calls.run(message.calls, reply)
+        run = partial(self._desk.calls.run, message.calls, reply)
+        results = await self._desk.warmth.during(run, self._asked, self._keep_ping)
         pairs = zip(message.calls, results, strict=False)
         if len(results) < len(message.calls):
             return self.ended("limit", limit="tool_calls")
@@ -189,13 +193,17 @@ class Turn:
                 return await self._check(call.arguments)
         return None
 
+    async def _keep_ping(self, *pings: Body) -> None:
+        self._spent = self._spent.room(pings)
+        await self._keep(*pings)
+
     async def _without_calls(self, message: AssistantMessage) -> TurnEnded | None:
         """Decide what a reply that calls nothing means."""
         if message.stop in {"pause", "compaction"}:
             return None
         if message.stop == "length":
             return self.ended("limit", limit="output_length")
-        if error := _stopped(message):
+        if error := stopped(message):
             return self.ended("failed", error=error)
         return None if self._inbox else await self._finish(message.text)
 
@@ -230,22 +238,5 @@ class Turn:
         return None
 
 
-def _is_out_of_reach(error: ProviderError) -> bool:
-    """Say whether it is the model that cannot be had, be it for now; not that the request or the key is wrong."""
-    return error.retryable or isinstance(error, QuotaExhausted | NotFound)
-
-
 def _cost(message: AssistantMessage, prices: Prices | None) -> float | None:
     return cost(message.usage, prices) if prices is not None else message.usage.cost
-
-
-def _stopped(message: AssistantMessage) -> str:
-    """Say why the provider would not go on; empty when it would."""
-    match message.stop:
-        case "refusal" | "content_filter":
-            said = next((part.text for part in message.parts if part.type == "refusal"), "")
-            return f"the provider stopped the reply: {said or message.stop_raw or message.stop}"
-        case "context_window":
-            return "the conversation no longer fits the model's window"
-        case _:
-            return ""

@@ -7,7 +7,15 @@ from random import SystemRandom
 import anyio
 
 from treadle.agent.events import Keep, MessageAdded, RetryScheduled, Show
-from treadle.agent.providers.contract import LanguageModel, ModelRequest, ProviderError, ReplyStream
+from treadle.agent.messages import AssistantMessage
+from treadle.agent.providers.contract import (
+    LanguageModel,
+    ModelRequest,
+    NotFound,
+    ProviderError,
+    QuotaExhausted,
+    ReplyStream,
+)
 from treadle.agent.providers.retry import Retries, wait
 
 
@@ -65,3 +73,20 @@ async def _keep_partial(stream: ReplyStream, keep: Keep, *, failed: bool) -> Non
         await keep(
             MessageAdded(message=message.model_copy(update={"state": state}), request_bytes=stream.sent)
         )
+
+
+def is_out_of_reach(error: ProviderError) -> bool:
+    """Say whether it is the model that cannot be had, be it for now; not that the request or the key is wrong."""
+    return error.retryable or isinstance(error, QuotaExhausted | NotFound)
+
+
+def stopped(message: AssistantMessage) -> str:
+    """Say why the provider would not go on; empty when it would."""
+    match message.stop:
+        case "refusal" | "content_filter":
+            said = next((part.text for part in message.parts if part.type == "refusal"), "")
+            return f"the provider stopped the reply: {said or message.stop_raw or message.stop}"
+        case "context_window":
+            return "the conversation no longer fits the model's window"
+        case _:
+            return ""

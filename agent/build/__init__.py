@@ -26,6 +26,7 @@ from treadle.agent.build.recall import reach_of, recalling
 from treadle.agent.build.remote import RemoteModels, check_travel
 from treadle.agent.build.room import compactor, ladder
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
+from treadle.agent.cache.planner import Planner
 from treadle.agent.config import Config
 from treadle.agent.desk import Desk
 from treadle.agent.limits import Limits
@@ -34,6 +35,7 @@ from treadle.agent.providers.client import Client
 from treadle.agent.session import Record, Session
 from treadle.agent.sessions import MadeFiles, SpillFolder, folder_of, new_id, opened
 from treadle.agent.step import Calls
+from treadle.agent.warmth import Warmth
 from treadle.agent.workspace import DiffError
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 opening.config.connection.retries,
                 through,
                 MadeFiles(None if opening.ephemeral else spill).save,
+                warmth=Warmth(Planner(), opening.config.cache.keep_warm),
                 make_room=ladder(notes, wanted.output, SpillFolder(spill)).make_room,
                 news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )

@@ -81,6 +81,11 @@ class Held:
         seconds, used = self._until.get(chain, (0, float("-inf")))
         return now <= used + seconds
 
+    def used(self, chain: str) -> float | None:
+        """Return when a prefix was last used, in seconds since 1970; None for one that was never kept."""
+        found = self._until.get(chain)
+        return found[1] if found else None
+
     def shortest(self, chain: str) -> int | None:
         """Return how many seconds a prefix lives after a use; None for one that was never kept."""
         found = self._until.get(chain)

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 
 from treadle.agent.cache.bill import Bill, Held, Mark, Shape, billed
 from treadle.agent.cache.gaps import Gaps, lasting
-from treadle.agent.cache.rules import SECONDS, Row, Ttl
+from treadle.agent.cache.rules import Row, Ttl
 from treadle.agent.messages import Usage
 from treadle.agent.providers.catalogue import cost
 from treadle.agent.providers.contract import Breakpoint, Caching, Prices
@@ -158,18 +158,3 @@ def _retention(row: Row, ttl: Ttl | None, gaps: Gaps) -> tuple[str | None, int |
     if row.long_life and gaps.longer(row.life) > 0:
         return row.long_life
     return None, None
-
-
-def cold(shape_total: int, row: Row, prices: Prices | None) -> tuple[int, float | None]:
-    """Return the tokens and USD that sending so many tokens costs more when nothing of them is read."""
-    ttl: Ttl | None = row.ttls[0] if row.ttls else None
-    if prices is None:
-        return shape_total, None
-    again = row.price(prices, ttl) if ttl else 1.0
-    return shape_total, shape_total * (again - row.reading(prices)) * prices.input / 1e6
-
-
-def life_of(row: Row, held: Held, chain: str) -> int:
-    """Return for how many seconds the end of a request is kept after each use."""
-    found = held.shortest(chain)
-    return found if found is not None else (SECONDS[row.ttls[0]] if row.ttls else row.life)

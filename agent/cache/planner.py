@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 from treadle.agent.cache.bill import Held, Shape
-from treadle.agent.cache.gaps import Gaps
+from treadle.agent.cache.gaps import Gaps, next_ping
 from treadle.agent.cache.plan import Known, Plan, plan
 from treadle.agent.cache.rules import Row, row_of
 from treadle.agent.conversation import Conversation
@@ -85,7 +85,26 @@ class Planner:
             epoch=conversation.epoch,
         )
         forecast = self._explained(forecast, conversation, shape, before)
-        return Planned(replace(request, caching=made.caching), forecast, made)
+        previous = _previous(request, row, info)
+        return Planned(replace(request, caching=replace(made.caching, previous=previous)), forecast, made)
+
+    def next_ping(self, sent: Planned, info: ModelInfo, conversation: Conversation) -> float | None:
+        """Return in how many seconds the cache of a request should be kept warm; None when that does not pay.
+
+        The next request is taken to be sure to come, as while a tool runs.
+        """
+        row = row_of(info)
+        self._held.learn(conversation.forecasts)
+        if sent.forecast is None or not sent.forecast.kept or not can_warm(sent.request, info):
+            return None
+        place = sent.forecast.kept[-1]
+        last = self._held.used(place.chain)
+        life = float(self._held.shortest(place.chain) or place.seconds)
+        now = self._now().timestamp()
+        used = max(last if last is not None else 0.0, sent.forecast.at.timestamp())
+        gaps = Gaps(interactive=self._interactive)
+        wait = next_ping(row, info.prices, gaps, life, now - used, certain=True)
+        return None if wait is None else max(0.0, used + wait - now)
 
     def _shape(self, messages: Sequence[Message], call: HttpCall, correction: float) -> Shape:
         blocks = [call.ends[0], call.ends[1]]
@@ -169,6 +188,29 @@ class _Sums:
             _short(b"".join(call.segments[tools:system]))[:8],
             _short("\n".join(self._names[1:]).encode())[:8],
         )
+
+
+def _previous(request: ModelRequest, row: Row, info: ModelInfo) -> str:
+    """Return the id of the last reply, if its provider says of it why its cache did not hold it."""
+    if not row.diagnosis:
+        return ""
+    for message in reversed(request.messages):
+        if isinstance(message, AssistantMessage):
+            own = (message.origin.vendor, message.origin.model) == (info.vendor, info.id)
+            return message.response_id if own else ""
+    return ""
+
+
+def can_warm(request: ModelRequest, info: ModelInfo) -> bool:
+    """Say whether a request may be sent with nothing to answer and still be the same to the cache."""
+    match row_of(info).warms:
+        case "":
+            return False
+        case "max_tokens":
+            thinks = info.dialect.get("thinking", "adaptive") == "enabled" and request.output.effort
+            return not thinks and request.output.schema is None and request.tool_choice == "auto"
+        case "prewarm":
+            return info.wire == "openai_responses"
 
 
 def _byte(old: bytes, new: Sequence[bytes]) -> int:

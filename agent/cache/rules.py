@@ -146,9 +146,9 @@ def row_of(info: ModelInfo) -> Row:
     match row.family:
         case "anthropic":
             least = next((size for size, globs in _LEAST_CLAUDE if _any(name, globs)), 1024)
-            row = replace(
-                row, least=least, late_system="system" if info.dialect.get("mid_system") else "user"
-            )
+            late = "system" if info.dialect.get("mid_system") else "user"
+            asks = row.diagnosis if info.vendor == "anthropic" else ""
+            row = replace(row, least=least, late_system=late, diagnosis=asks)
         case "gemini" if "gemini-2-5" in name:
             row = replace(row, least=2048)
         case "openai":

@@ -73,6 +73,10 @@ class Caching:
     key: str = ""
     """Routes requests with one prefix to one cache; empty sends none."""
     retention: str | None = None
+    warm: bool = False
+    """Keep the prompt and answer nothing."""
+    previous: str = ""
+    """Id of the response before, for the provider to say why its cache did not hold that; empty asks nothing."""
 
 
 @frozen

@@ -156,6 +156,9 @@ def built_message(about: JsonObject, blocks: Sequence[Block], model: ModelInfo) 
         state="paused" if stop == "pause" else "complete",
         usage=_usage(json_object(about.get("usage"))),
         response_id=string(about.get("id")),
+        diagnosis=string(
+            json_object(json_object(about.get("diagnostics")).get("cache_miss_reason")).get("type")
+        ),
         warnings=tuple(notes),
     )
 

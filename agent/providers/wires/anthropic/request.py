@@ -101,6 +101,7 @@ class _Losses:
 def request_call(request: ModelRequest, model: ModelInfo, kept: Renderings, *, stream: bool) -> HttpCall:
     """Return the call to `/messages`. Raises `InvalidRequest` for what this wire cannot say."""
     losses = _Losses(model, [], [])
+    stream = stream and not request.caching.warm  # there is nothing to stream
     tools = _tools(request.tools, losses)
     system = [encoded(text_block(text)) for text in request.system if text.strip()]
     conversation = turns(request.messages, model, kept, losses.notes)
@@ -258,6 +259,7 @@ def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
     """Return what is no part of the cached prefix."""
     model = losses.model
     limit = request.output.max_tokens or model.max_output or DEFAULT_MAX_TOKENS
+    previous = request.caching.previous
     if model.max_output is not None and limit > model.max_output:
         losses.drop("max_tokens", f" above {model.max_output}")
         limit = model.max_output
@@ -268,7 +270,8 @@ def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
     output = ({"effort": effort} if effort else {}) | _format(request, losses)
     return {
         **_version_or_model(losses),
-        "max_tokens": limit,
+        "max_tokens": 0 if request.caching.warm else limit,
+        **({"diagnostics": {"previous_message_id": previous}} if previous else {}),
         **({"thinking": thinking} if thinking else {}),
         **({"output_config": output} if output else {}),
         **_choice(request, losses, thinks=thinks),

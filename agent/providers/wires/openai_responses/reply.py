@@ -88,6 +88,7 @@ def message_of(reply: Reply, model: ModelInfo) -> AssistantMessage:
         state=reply.state,
         usage=_usage(as_object(response.get("usage")), model),
         response_id=as_text(response.get("id")),
+        diagnosis=_diagnosis(response.get("prompt_cache_diagnostics")),
         warnings=tuple(dict.fromkeys((*_transformed(response), *map(_half_call, halves)))),
         logprobs=tuple(_logprobs(reply.items)),
     )
@@ -300,3 +301,9 @@ def _logprobs(items: Iterable[JsonObject]) -> Iterator[TokenLogprob]:
                 yield TokenLogprob(
                     token=as_text(token.get("token")), logprob=float(token.get("logprob", 0)), top=top
                 )
+
+
+def _diagnosis(told: object) -> str:
+    """Read why the cache did not hold: the reason, or that there was nothing to compare with."""
+    known = as_object(told) or {}
+    return as_text(known.get("reason") or known.get("type"))

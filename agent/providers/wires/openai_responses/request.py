@@ -315,7 +315,12 @@ def _caching(request: ModelRequest, knobs: _Knobs) -> None:
         knobs.fields["prompt_cache_key"] = caching.key
     if times and (caching.breakpoints or caching.retention):
         ttl = snap_ttl(caching.retention, times) if caching.retention else None
-        knobs.fields["prompt_cache_options"] = {"mode": "implicit"} | ({"ttl": ttl} if ttl else {})
+        knobs.fields["prompt_cache_options"] = (
+            {"mode": "implicit"}
+            | ({"ttl": ttl} if ttl else {})
+            | ({"prewarm": True} if caching.warm else {})
+            | ({"comparison_response_id": caching.previous} if caching.previous and request.stored else {})
+        )
     elif not times:
         kept = knobs.listed("prompt_cache_retention", caching.retention, knobs.takes("cache_retention", ()))
         knobs.fields.update({"prompt_cache_retention": kept} if kept else {})

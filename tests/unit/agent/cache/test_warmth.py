@@ -1,0 +1,111 @@
+"""A cache is kept warm while a tool takes its time."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from unit.agent.cache.sessions import Told, calls, expected, provider, split
+
+from treadle.agent.cache.planner import can_warm
+from treadle.agent.context import assemble
+from treadle.agent.events import Body, KeptWarm
+from treadle.agent.providers.contract import Output
+from treadle.agent.warmth import Asked, Warmth
+
+pytestmark = pytest.mark.anyio
+
+
+async def wait_long(session: Told, pings: int, seconds: float) -> list[Body]:
+    """Let a tool of the last reply take its time, by the provider's clock."""
+    kept: list[Body] = []
+    over = anyio.Event()
+    left = seconds
+
+    async def sleep(wait: float) -> None:
+        nonlocal left
+        if wait > left:
+            over.set()
+            await anyio.sleep_forever()
+        left -= wait
+        session.mock.clock.advance(wait)
+
+    async def keep(*bodies: Body) -> None:
+        kept.extend(bodies)
+        session.log.append(*bodies)
+        if len(kept) == pings:
+            over.set()
+
+    warmth = Warmth(session.planner, pings, sleep)
+    asked = Asked(session.planned[-1], session.model, lambda: session.log.conversation)
+    with anyio.fail_after(5):
+        await warmth.during(over.wait, asked, keep)
+    session.mock.clock.advance(left)
+    return kept
+
+
+@pytest.mark.parametrize("spec", ["anthropic/claude-opus-5-5", "openai/gpt-6-sol"])
+async def test_a_tool_that_outlasts_the_cache_costs_pings_and_no_miss(spec: str) -> None:
+    async with provider(*[calls("shell")] * 3) as mock:
+        session = Told(mock, spec)
+        await session.step()
+        life = 300 if "claude" in spec else 1_800
+        kept = await wait_long(session, 10, 2.5 * life)
+        assert [type(body) for body in kept] == [KeptWarm] * 2
+        for ping in kept:
+            assert isinstance(ping, KeptWarm)
+            assert (ping.usage.cache_write.total, ping.usage.input, ping.usage.output) == (0, 0, 0)
+            assert ping.usage.cache_read > 0
+            assert ping.cost_usd is not None
+            assert ping.cost_usd > 0
+        planned, usage = await session.step()
+        assert expected(planned) == split(usage)
+        assert planned.forecast is not None
+        assert planned.forecast.cause == ""
+        await session.model.aclose()
+
+
+async def test_no_more_is_spent_than_was_allowed() -> None:
+    async with provider(*[calls("shell")] * 3) as mock:
+        session = Told(mock, "anthropic/claude-opus-5-5")
+        await session.step()
+        assert len(await wait_long(session, 1, 10_000)) == 1
+        planned, usage = await session.step()
+        assert expected(planned) == split(usage)
+        assert planned.forecast is not None
+        assert planned.forecast.cause == "expired"
+        await session.model.aclose()
+
+
+async def test_nothing_is_pinged_where_it_is_not_asked_for() -> None:
+    async with provider(calls("shell")) as mock:
+        session = Told(mock, "anthropic/claude-opus-5-5")
+        await session.step()
+        count = len(mock.requests)
+
+        async def work() -> int:
+            return 7
+
+        async def keep(*bodies: Body) -> None:
+            raise AssertionError(bodies)
+
+        asked = Asked(session.planned[-1], session.model, lambda: session.log.conversation)
+        assert await Warmth(session.planner).during(work, asked, keep) == 7
+        assert len(mock.requests) == count
+        await session.model.aclose()
+
+
+@pytest.mark.parametrize(
+    ("spec", "can"),
+    [
+        ("anthropic/claude-opus-5-5", True),
+        ("openai/gpt-6-sol", True),
+        ("openai/gpt-5.4", False),
+        ("mock/m", False),
+    ],
+)
+async def test_only_some_providers_can_be_asked_for_nothing(spec: str, can: bool) -> None:
+    async with provider(calls("shell")) as mock:
+        session = Told(mock, spec)
+        request = assemble(session.log.conversation, "k", Output())
+        assert can_warm(request, session.model.info) == can
+        await session.model.aclose()
