@@ -68,21 +68,15 @@ async def upload(step: Step) -> HistoryRepaired | None:
             break
         if one.encoded < _SMALL:
             continue
-        uploaded = await _uploaded(step, one)
-        if uploaded is None:
+        try:
+            reference = await step.seams.upload(one.media, step.model, step.conversation)
+        except ProviderError as error:
+            await step.seams.show(Noted(text=f"{one.name} could not be uploaded: {error}"))
             break
-        swaps.setdefault(one.message, {})[one.at] = uploaded
-        needed.less(one.encoded, 0)
+        if reference is not None:
+            swaps.setdefault(one.message, {})[one.at] = one.media.model_copy(update={"source": reference})
+            needed.less(one.encoded, 0)
     return _repaired(step, swaps, "now stand in the provider's store", "file")
-
-
-async def _uploaded(step: Step, one: Shown) -> Media | None:
-    try:
-        reference = await step.seams.upload(one.media, step.model, step.conversation)
-    except ProviderError as error:
-        await step.seams.show(Noted(text=f"{one.name} could not be uploaded: {error}"))
-        return None
-    return None if reference is None else one.media.model_copy(update={"source": reference})
 
 
 async def leave_out(step: Step) -> HistoryRepaired | None:

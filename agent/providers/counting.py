@@ -21,6 +21,8 @@ _COUNTING: Final = frozenset({"anthropic", "openai", "gemini", "vertex", "mock"}
 _SURE: Final = 0.85
 """What is only estimated may come to this much more: above this part of a window the vendor is asked."""
 _LEAST, _MOST = 0.5, 2.0
+_BELIEVED: Final = 0.25
+"""A bill for less than this part of what was guessed leaves something out: some count only what no cache held."""
 _IMAGE, _PAGE = 1600, 2000
 """Tokens of an image whose size is not known, and of a page of a document."""
 # What generates is left out: the endpoints refuse it. WIRES §1, §4.10.
@@ -94,12 +96,14 @@ def estimate(
         since = max(since, known[0])
     for index in range(len(messages) - 1, since - 1, -1):
         message = messages[index]
-        if isinstance(message, AssistantMessage) and message.usage.input_total:
-            billed = message.usage.input_total
-            before = fixed / rate + _tokens(info, sizes, 0, index)
-            factor = min(max(billed / max(before, 1), _LEAST), _MOST)
-            after = _tokens(info, sizes, index + 1, len(messages))
-            return Estimate(billed + message.usage.output, int(after * factor))
+        if not isinstance(message, AssistantMessage) or not (billed := message.usage.input_total):
+            continue
+        before = fixed / rate + _tokens(info, sizes, 0, index)
+        if billed < before * _BELIEVED:
+            break
+        factor = min(max(billed / max(before, 1), _LEAST), _MOST)
+        after = _tokens(info, sizes, index + 1, len(messages))
+        return Estimate(billed + message.usage.output, int(after * factor))
     if known[0]:
         return Estimate(known[1], int(_tokens(info, sizes, known[0], len(messages))))
     return Estimate(0, int(fixed / rate + _tokens(info, sizes, 0, len(messages))))

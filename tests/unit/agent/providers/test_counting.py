@@ -87,6 +87,7 @@ def test_what_was_billed_is_taken_as_it_is_and_corrects_what_came_since() -> Non
     assert guess(long, billed(before)).counted == before + 10
     assert guess(long, billed(2 * before), long).guessed == pytest.approx(2 * before, abs=2)
     assert guess(long, billed(9 * before), long).guessed == pytest.approx(2 * before, abs=2)
+    assert guess(long, billed(before // 5), long).counted == 0  # what a cache held was left out
 
 
 def test_a_bill_for_what_is_no_longer_sent_counts_for_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from io import BytesIO
+from random import Random
 from struct import pack
 from typing import Any
 
@@ -16,8 +17,7 @@ from treadle.tools.contract import Inline, Media, Text
 def noise(width: int, height: int, kind: str = "PNG", mode: str = "RGB", **options: Any) -> bytes:
     """Return a picture that no format makes much smaller: the same one for the same size."""
     size = width * height * len(Image.new(mode, (1, 1)).getbands())
-    seed = bytes((each * 167 + 13) * (each >> 3 | 1) % 251 for each in range(4099))
-    raw = (seed * (size // len(seed) + 1))[:size]
+    raw = Random(size).randbytes(size)
     into = BytesIO()
     Image.frombytes(mode, (width, height), raw).save(into, kind, **options)
     return into.getvalue()
