@@ -1,0 +1,1 @@
+"""What sessions cost on a simulated cache, beside the least they could have cost."""
