@@ -180,6 +180,8 @@ def _kind(fault: _Fault, status: int) -> type[ProviderError]:
     if fault.flagged:
         return ContentBlocked
     by_message = next((kind for kind, pattern in _BY_MESSAGE if pattern.search(fault.message)), None)
+    if status == 413:
+        by_message = RequestTooLarge
     for code in fault.codes:
         kind = _BY_CODE.get(code)
         if kind is not None and (kind, by_message) not in _LESS_TELLING:
