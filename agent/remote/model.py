@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from treadle.agent.events import Noted, RemoteGone, RemoteKept, StreamDelta
 from treadle.agent.messages import AssistantMessage, Warned
@@ -37,6 +37,7 @@ from treadle.agent.remote.uploads import Uploads
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import FileRef, Media, as_object
 
+_LOCKED: Final = "conversation_locked"
 State: TypeAlias = Literal["stateless", "chain", "conversation"]
 
 
@@ -67,7 +68,7 @@ class RemoteModel:
         self._sure = ""
         """The conversation that is known to hold what we think it holds; empty when that must be looked up."""
         self._dead: set[str] = set()
-        """Replies that were submitted and will never be whole."""
+        """Replies that were submitted and will never be whole, and conversations in which something else goes on."""
 
     @property
     def info(self) -> ModelInfo:
@@ -177,6 +178,7 @@ class RemoteModel:
                 return replace(chained(conversation, self.info), background=background)
             case "conversation":
                 open_one = open_conversation(conversation, self.info, self._branch.session)
+                open_one = None if open_one and open_one.id in self._dead else open_one
                 found = last_reply(conversation, self.info)
                 known = found[0] + 1 if found and open_one else 0
                 name = open_one.id if open_one else ""
@@ -220,6 +222,11 @@ class RemoteModel:
         """Return what to ask in place of what was refused. Raises the refusal when nothing would mend it."""
         if isinstance(error, StaleState | NotFound) and stored is not None and stored.id:
             await self._forget(stored, error)
+            return request
+        if (
+            error.code == _LOCKED and stored is not None
+        ):  # a reply that nobody here knows of is worked on in it
+            self._dead.add(stored.id)
             return request
         renewed = request if self._uploads is None else await self._uploads.renewed(request, error)
         if renewed is request:

@@ -40,7 +40,7 @@ def working(serve: Serve, way: str) -> tuple[Home, Provider, Live]:
     live = launch(home, "-m", MODEL, *options, "Go.")
     live.until(lambda line: line["type"] == "item.completed" and line["item"]["type"] == "command_execution")
     eventually(lambda: len(report(mock)["generations"]) == 2, "the provider is at work")
-    eventually(lambda: home.sessions[0].read_text().count('"remote_kept"') > 1, "what it is at is known")
+    eventually(lambda: home.sessions[0].read_text().count('"kind":"response"') > 1, "what it is at is known")
     return home, mock, live
 
 
