@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from treadle.agent.mock.anthropic import VERSION, Anthropic
+from treadle.agent.mock.batches import Batches
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.billing_prompt import Moment
 from treadle.agent.mock.chat import Chat
@@ -20,7 +21,7 @@ from treadle.agent.mock.embeddings import embedding_routes
 from treadle.agent.mock.gemini import KEY, gemini_faces
 from treadle.agent.mock.http import Head
 from treadle.agent.mock.interactions import Interactions
-from treadle.agent.mock.jsontext import JsonObject, write
+from treadle.agent.mock.jsontext import Json, JsonObject, read, write
 from treadle.agent.mock.keeping import Keeping
 from treadle.agent.mock.limits import check_images, check_window, limits_of, too_large
 from treadle.agent.mock.memory import Kept, Recalled, Spoken
@@ -79,13 +80,9 @@ class Provider:
         self._ledger, self.tally, self.keeping = Ledger(), Tally(), Keeping(self._script)
         self._faces = {face.path: face for face in _faces()}
         self._shapes = {shape(path): face for path, face in self._faces.items() if "{" in path}
-        routes = (
-            *own_routes(Own(clock, self.keeping, self.report)),
-            *self.keeping.routes(),
-            *counting_routes(self.keeping),
-            *embedding_routes(),
-        )
-        self._table = Table(routes)
+        batches = Batches(self.keeping.files, self.keeping.gemini, self._script.batches, self._batched)
+        kept = (*self.keeping.routes(), *batches.routes(), *counting_routes(self.keeping))
+        self._table = Table((*own_routes(Own(clock, self.keeping, self.report)), *kept, *embedding_routes()))
 
     def find(self, head: Head) -> Found:
         """Who answers; for a path that is nobody's, the client's headers tell whose words it is refused in."""
@@ -116,6 +113,13 @@ class Provider:
         except Refused as refused:
             delivery = refusal(found.face, refused)
             return replace(delivery, broken=True) if body is None else delivery
+
+    def _batched(self, path: str, body: Json, batch: Request, place: int) -> tuple[int, Json]:
+        """Answer one request of a batch."""
+        head = Head("POST", path, "", {**batch.headers}, keep_alive=False)
+        number = (batch.number << 20) + place
+        delivery = self.answer(self.find(head), head, write(body), number, batch.url)
+        return delivery.status or 500, read(b"".join(delivery.pieces).decode())
 
     def report(self) -> JsonObject:
         """What was seen, and what is kept."""
