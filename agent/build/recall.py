@@ -139,7 +139,7 @@ def _content(file: Path, folder: Path, reach: Reach) -> Content:
         pieces = reader_of(file)
         kind = binary_kind(start) if pieces is None else None
         if kind:
-            raise AttachmentError(f"{file}: is {kind}; what can be attached is text, {', '.join(READERS)}")
+            raise AttachmentError(f"{file} is not text ({kind}): text can be attached, {', '.join(READERS)}")
         return _document(file, folder, reach, pieces)
     except OSError as error:
         told = error.strerror and f"{file}: {error.strerror}"
