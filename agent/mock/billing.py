@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from treadle.agent.mock.billing_automatic import Steps, Units
+from treadle.agent.mock.billing_contents import Caches
 from treadle.agent.mock.billing_diagnosis import Diagnoses
 from treadle.agent.mock.billing_marked import Marked
 
@@ -19,4 +20,6 @@ class Ledger:
     """OpenAI's before 5.6, Gemini's, and those of vendors of whom no rule is known."""
     units: Units = field(default_factory=Units)
     """DeepSeek's."""
+    contents: Caches = field(default_factory=Caches)
+    """What Gemini caches when it is asked to."""
     diagnoses: Diagnoses = field(default_factory=Diagnoses)

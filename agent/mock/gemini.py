@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.billing_automatic import google
-from treadle.agent.mock.billing_prompt import Moment, Prompt, stream
+from treadle.agent.mock.billing_contents import parts_of
+from treadle.agent.mock.billing_prompt import BYTES_PER_TOKEN, Moment, Prompt, stream
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import PATH, Asked, Offered, Reply, Usage, Vendor
 from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_parts
@@ -82,12 +83,10 @@ class Gemini:
     def bill(self, asked: Asked, ledger: Ledger, moment: Moment) -> Prompt:
         """Bill system, tools and contents part by part against an automatic cache."""
         body = asked.body
-        tools = [members(tool) for tool in elements(body.get("tools"))]
-        functions = [each for tool in tools for each in elements(tool.get("functionDeclarations"))]
-        hosted: list[Json] = [dict(tool) for tool in tools if "functionDeclarations" not in tool]
-        said = [members(content) for content in (body.get("systemInstruction"), *elements(body["contents"]))]
-        parts = [part for content in said for part in elements(content.get("parts"))]
-        data = stream([*functions, *hosted, *parts])
+        data = stream(parts_of(body))
+        if body.get("cachedContent"):
+            known = ledger.contents.read(body, asked.model, moment.now)
+            return Prompt(known + len(data) // BYTES_PER_TOKEN, known)
         return ledger.steps.bill(("gemini", asked.model), data, google(asked.model), moment)
 
     def whole(self, asked: Asked, reply: Reply) -> bytes:

@@ -19,6 +19,7 @@ from treadle.agent.mock.counting import count, counting_routes
 from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.embeddings import embedding_routes
 from treadle.agent.mock.gemini import KEY, gemini_faces
+from treadle.agent.mock.gemini_caches import cache_routes
 from treadle.agent.mock.http import Head
 from treadle.agent.mock.interactions import Interactions
 from treadle.agent.mock.jsontext import Json, JsonObject, read, write
@@ -82,7 +83,8 @@ class Provider:
         self._shapes = {shape(path): face for path, face in self._faces.items() if "{" in path}
         batches = Batches(self.keeping.files, self.keeping.gemini, self._script.batches, self._batched)
         kept = (*self.keeping.routes(), *batches.routes(), *counting_routes(self.keeping))
-        self._table = Table((*own_routes(Own(clock, self.keeping, self.report)), *kept, *embedding_routes()))
+        own = own_routes(Own(clock, self.keeping, self.report))
+        self._table = Table((*own, *kept, *embedding_routes(), *cache_routes(self._ledger.contents)))
 
     def find(self, head: Head) -> Found:
         """Who answers; for a path that is nobody's, the client's headers tell whose words it is refused in."""
