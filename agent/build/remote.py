@@ -29,6 +29,7 @@ from treadle.agent.providers.contract import (
 )
 from treadle.agent.providers.files import FileStore, store_of
 from treadle.agent.providers.keeping import delete_conversation, shelf_of
+from treadle.agent.providers.limits import limit
 from treadle.agent.providers.plain import Plain
 from treadle.agent.remote.branch import Branch
 from treadle.agent.remote.model import RemoteModel, Travel
@@ -82,9 +83,8 @@ class RemoteModels:
         if endpoint.files is not None:
             plain = _plain_for_files(endpoint, config)
             self._stack.push_async_callback(plain.aclose)
-            uploads = Uploads(
-                store_of(endpoint.files, plain, _version(endpoint.base_url)), client.info, self._branch
-            )
+            store = _store(endpoint.files, plain, endpoint, config)
+            uploads = Uploads(store, client.info, self._branch)
         travel = Travel(config.state, config.background, config.connection.background)
         return RemoteModel(client, self._branch, travel, uploads)
 
@@ -113,7 +113,7 @@ async def file_store(vendor: str, config: Config, env: Mapping[str, str]) -> Asy
         raise InvalidRequest(f"{vendor} keeps no files; these do: {having}")
     plain = _plain_for_files(endpoint, config)
     try:
-        yield store_of(endpoint.files, plain, _version(endpoint.base_url))
+        yield _store(endpoint.files, plain, endpoint, config)
     finally:
         await plain.aclose()
 
@@ -179,6 +179,14 @@ def _plain_for_files(endpoint: vendors.Endpoint, config: Config) -> Plain:
         parts = urlsplit(endpoint.base_url)
         url = urlunsplit(parts._replace(path=parts.path.rpartition("/")[0]))
     return Plain(transport_to(endpoint, url, config), endpoint.secrets)
+
+
+def _store(
+    kind: vendors.FileStoreName, plain: Plain, endpoint: vendors.Endpoint, config: Config
+) -> FileStore:
+    said = config.providers.get(endpoint.vendor)
+    most = limit(endpoint.vendor, endpoint.wire, "file_bytes", own=said.limits.given if said else None)
+    return store_of(kind, plain, _version(endpoint.base_url), most)
 
 
 def _version(base_url: str) -> str:

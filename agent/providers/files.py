@@ -78,15 +78,22 @@ class FileStore(Protocol):
         ...
 
 
-def store_of(kind: FileStoreName, plain: Plain, version: str) -> FileStore:
-    """Return a store. `version` is the last part of the base URL's path, which Gemini's paths begin with."""
+def store_of(kind: FileStoreName, plain: Plain, version: str, most: int | None) -> FileStore:
+    """Return a store.
+
+    Args:
+        kind: Whose paths it has.
+        plain: What reaches it.
+        version: The last part of the base URL's path, which Gemini's paths begin with.
+        most: Bytes that a file may have; None where nobody says.
+    """
     match kind:
         case "openai":
-            return OpenAIFiles(plain)
+            return OpenAIFiles(plain, most)
         case "anthropic":
-            return AnthropicFiles(plain)
+            return AnthropicFiles(plain, most)
         case "gemini":
-            return GeminiFiles(plain, version)
+            return GeminiFiles(plain, version, most)
 
 
 @frozen
@@ -94,10 +101,12 @@ class OpenAIFiles:
     """`/files` of OpenAI and of Azure. WIRES §3."""
 
     plain: Plain
+    most: int | None = None
+    """Bytes that a file may have; None where nobody says."""
 
     async def upload(self, file: Upload, progress: Progress) -> StoredFile:
         """Put a file there, to be read by models."""
-        _check(file, 512 << 20, "OpenAI")
+        _check(file, self.most)
         purpose = b"vision" if file.mime.startswith("image/") else b"user_data"
         form = (FormPart("purpose", purpose), FormPart("file", file.data, file.name, file.mime))
         return self._file((await self.plain.fetch(HttpCall("POST", "/files", multipart=form)))[1], file.mime)
@@ -135,10 +144,12 @@ class AnthropicFiles:
     """`/files` of Anthropic. WIRES §4.10."""
 
     plain: Plain
+    most: int | None = None
+    """Bytes that a file may have; None where nobody says."""
 
     async def upload(self, file: Upload, progress: Progress) -> StoredFile:
         """Put a file there, to be read by models."""
-        _check(file, 500 << 20, "Anthropic")
+        _check(file, self.most)
         form = (FormPart("file", file.data, file.name, file.mime),)
         call = HttpCall("POST", "/files", headers=_VERSION, multipart=form)
         return self._file((await self.plain.fetch(call))[1])
@@ -181,10 +192,12 @@ class GeminiFiles:
     plain: Plain
     """Below the host itself: uploads have a path of their own beside the version's."""
     version: str
+    most: int | None = None
+    """Bytes that a file may have; None where nobody says."""
 
     async def upload(self, file: Upload, progress: Progress) -> StoredFile:
         """Put a file there and wait until it may be named."""
-        _check(file, 2 << 30, "Gemini")
+        _check(file, self.most)
         told = as_object((await self.plain.fetch(await self._place(file)))[1].get("file")) or {}
         for seconds in _POLLS:
             match _text(told, "state"):
@@ -257,10 +270,10 @@ class GeminiFiles:
         )
 
 
-def _check(file: Upload, most: int, vendor: str) -> None:
-    if len(file.data) > most:
+def _check(file: Upload, most: int | None) -> None:
+    if most is not None and len(file.data) > most:
         raise RequestTooLarge(
-            f"{file.name} has {len(file.data):,} bytes; {vendor} takes {most:,} a file: nothing was sent"
+            f"{file.name} has {len(file.data):,} bytes; the provider takes {most:,} a file: nothing was sent"
         )
     if not file.data:
         raise Rejected(f"{file.name} is empty; no provider takes an empty file")

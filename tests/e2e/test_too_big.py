@@ -77,3 +77,16 @@ def test_the_vendor_counts_near_the_window_and_what_is_over_it_is_not_sent(serve
     assert all(size < 60_000 for path, size in asked if path.endswith("/messages"))
     (repair,) = repairs(home)
     assert "context_tokens" in repair["reason"]
+
+
+def test_a_file_above_a_limit_is_not_uploaded(serve: Serve) -> None:
+    home, mock = serve(None)
+    home.configure('[providers.mock]\nwire = "anthropic"\nlimits = { file_bytes = 5 }\n')
+    for name, text in (("five.txt", "12345"), ("six.txt", "123456")):
+        (home.workspace / name).write_text(text, encoding="utf-8")
+    assert home.treadle("files", "upload", "--vendor", "mock", "five.txt").code == 0
+    before = len(mock.requests)
+    ran = home.treadle("files", "upload", "--vendor", "mock", "six.txt")
+    assert ran.code != 0
+    assert "6 bytes; the provider takes 5" in ran.err
+    assert len(mock.requests) == before
