@@ -11,6 +11,7 @@ from treadle.agent.events import (
     MessageAdded,
     ModelChanged,
     Prefix,
+    RemoteKept,
     SessionOpened,
     SettingsChanged,
 )
@@ -128,3 +129,30 @@ def test_settings_model_and_prefix_follow_the_branch() -> None:
 def test_a_title_is_the_beginning_of_what_the_user_first_said() -> None:
     assert first_words((notice("Facts."), user("Fix\n the   bug " + "x" * 100))).startswith("Fix the bug xx")
     assert first_words(()) == ""
+
+
+def test_a_conversation_can_be_seen_as_it_would_be_after_a_repair() -> None:
+    log = after(
+        MessageAdded(message=user("Long.")), MessageAdded(message=says("Yes.")), MessageAdded(message=TWO)
+    )
+    now = log.conversation
+    first = now.items[0][0]
+    kept = RemoteKept(kind="file", vendor="v", endpoint="e", id="f1")
+    seen = now.after(HistoryRepaired(reason="r", replaced={first: user("Short.")}), kept)
+    assert texts(seen.messages)[:2] == [["Short."], ["Yes."]]
+    assert texts(now.messages)[:2] == [["Long."], ["Yes."]]
+    assert (len(seen.items), seen.settled, list(seen.remote)) == (4, 4, ["f1"])
+    assert (len(now.items), now.settled, list(now.remote)) == (3, 0, [])
+
+
+def test_results_that_no_entry_closed_have_an_id_of_their_own() -> None:
+    log = after(MessageAdded(message=TWO), MessageAdded(message=user("Go on.")))
+    names = [name for name, _ in log.conversation.items]
+    assert len(set(names)) == len(names) == 3
+    assert names[1] == f"{names[2]}.calls"
+
+
+def test_how_much_was_there_when_the_epoch_began_is_known() -> None:
+    log = after(MessageAdded(message=user("Go.")), ModelChanged(model="v/n", prefix=PREFIX))
+    log.append(MessageAdded(message=says("Yes.")))
+    assert log.conversation.settled == 1
