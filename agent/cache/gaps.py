@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from treadle.agent.cache.rules import SECONDS, Row, Ttl
 from treadle.agent.providers.contract import Prices
 from treadle.sandbox.frozen import frozen
 
 _WEIGHT = 20.0
 """What was expected before counts as much as so many pauses that were seen."""
-_INTERVAL = 30.0
+EARLY = 30.0
 """Seconds before the end of a life at which it is prolonged."""
-_PRIOR = (0.03, 0.02, 0.01)
-"""Of a person's pauses between two requests: the share above 5 minutes, above 30, above an hour."""
+_PRIOR = ((3_600.0, 0.01), (1_800.0, 0.02), (300.0, 0.03))
+"""Of a person's pauses between two requests: the share above so many seconds."""
 
 
 @frozen
@@ -19,51 +21,73 @@ class Gaps:
     """The pauses between the starts of requests."""
 
     seen: tuple[float, ...] = ()
-    """Seconds."""
+    """Seconds, the shortest first."""
     interactive: bool = False
     """A person answers; without one nothing but a tool keeps the model waiting."""
+    pings: int = 0
+    """How many may keep a cache warm in one pause."""
 
     def longer(self, seconds: float) -> float:
         """Return how likely the next pause is longer."""
         prior = 0.0
         if self.interactive:
-            known = zip((300.0, 1_800.0, 3_600.0), _PRIOR, strict=True)
-            prior = next((share for limit, share in reversed([*known]) if seconds >= limit), 0.2)
-        count = sum(gap > seconds for gap in self.seen)
+            prior = next((share for limit, share in _PRIOR if seconds >= limit), 0.2)
+        count = len(self.seen) - bisect_right(self.seen, seconds)
         return (count + prior * _WEIGHT) / (len(self.seen) + _WEIGHT)
 
-    def between(self, least: float, most: float) -> float:
-        """Return how likely the next pause is longer than `least` and not longer than `most`."""
-        return max(0.0, self.longer(least) - self.longer(most))
+
+@frozen
+class _Wait:
+    """A pause that has lasted `idle` seconds when the cache was last used."""
+
+    row: Row
+    prices: Prices | None
+    gaps: Gaps
+    idle: float = 0.0
+
+    def expected(self, life: float) -> tuple[float, int]:
+        """Return the price of the rest, for each token of the prompt, and how many pings make it least."""
+        read = self.row.reading(self.prices)
+        again = self.row.price(self.prices, self.row.ttls[0]) - read
+        begun = self.gaps.longer(self.idle) or 1.0
+        best, spent = (self._beyond(life) / begun * again, 0), 0.0
+        for ping in range(1, self.gaps.pings + 1 if self.row.warms else 1):
+            at = ping * (life - EARLY)
+            spent += self._beyond(at) / begun * read
+            best = min(best, (spent + self._beyond(at + life) / begun * again, ping))
+            if not self._beyond(at):
+                break
+        return best
+
+    def _beyond(self, seconds: float) -> float:
+        return self.gaps.longer(self.idle + seconds)
 
 
 def lasting(row: Row, prices: Prices | None, gaps: Gaps, new: int, total: int) -> Ttl | None:
     """Return how long the end of this request is to be kept: None where a provider takes no time.
 
-    The longer time costs more for each of the `new` tokens written now, and saves writing all of the `total` again
-    after a pause that only it outlives. Summed over a session this is the law of CONTEXT.md §1.9.1; asked at each
-    step, it lets a session change its mind.
+    The longer time costs more for each of the `new` tokens written now, and saves reading all of the `total` again
+    after a pause that only it outlives, or pinging through it. Summed over a session this is the law of CONTEXT.md
+    §1.9.1; asked at each step, it lets a session change its mind.
     """
     if len(row.ttls) < 2:
         return row.ttls[0] if row.ttls else None
-    short, long = row.ttls[0], row.ttls[-1]
-    likely = gaps.between(SECONDS[short], SECONDS[long])
-    saved = likely * (row.price(prices, short) - row.reading(prices)) * total
-    return long if saved > (row.price(prices, long) - row.price(prices, short)) * new else short
+    wait = _Wait(row, prices, gaps)
+
+    def costs(ttl: Ttl) -> float:
+        return row.price(prices, ttl) * new + wait.expected(SECONDS[ttl])[0] * total
+
+    return min(row.ttls, key=costs)
 
 
-def next_ping(
-    row: Row, prices: Prices | None, gaps: Gaps, life: float, waited: float, *, certain: bool
-) -> float | None:
-    """Return how many seconds after the last request a ping is worth its price; None when none is.
+def pings_pay(row: Row, prices: Prices | None, gaps: Gaps, life: float, *, idle: float | None = None) -> bool:
+    """Say whether a ping, just before what was read is forgotten, is worth its price: CONTEXT.md §1.9.2.
 
-    A ping reads the prompt and keeps it for another `life`. It pays while the chance that the wait ends within that
-    life is above r / (w - r): CONTEXT.md §1.9.2. While a tool runs, an end is `certain`.
+    `idle`: seconds that the pause has lasted; None while a tool runs, after which a request is sure to come.
     """
     if not row.warms or not row.ttls:
-        return None
-    read, write = row.reading(prices), row.price(prices, row.ttls[0])
-    least = read / (write - read) if write > read else 1.0
-    lasts, going = gaps.longer(waited), gaps.longer(waited + life)
-    likely = 1.0 if certain else (lasts - going) / lasts if lasts else 0.0
-    return life - _INTERVAL if likely > least else None
+        return False
+    if idle is None:
+        read = row.reading(prices)
+        return read < row.price(prices, row.ttls[0]) - read
+    return _Wait(row, prices, gaps, idle).expected(life)[1] > 0

@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 from treadle.agent.cache.bill import Held, Shape
-from treadle.agent.cache.gaps import Gaps, next_ping
+from treadle.agent.cache.gaps import EARLY, Gaps, pings_pay
 from treadle.agent.cache.plan import Known, Plan, plan
 from treadle.agent.cache.rules import Row, row_of
 from treadle.agent.conversation import Conversation
@@ -69,7 +69,7 @@ class Planner:
             held=self._held,
             now=at.timestamp(),
             prices=info.prices,
-            gaps=Gaps(tuple(_pauses(forecasts)), self._interactive),
+            gaps=Gaps(tuple(sorted(_pauses(forecasts))), self._interactive),
             said=_usual(conversation),
             key=request.caching.key,
         )
@@ -102,9 +102,8 @@ class Planner:
         life = float(self._held.shortest(place.chain) or place.seconds)
         now = self._now().timestamp()
         used = max(last if last is not None else 0.0, sent.forecast.at.timestamp())
-        gaps = Gaps(interactive=self._interactive)
-        wait = next_ping(row, info.prices, gaps, life, now - used, certain=True)
-        return None if wait is None else max(0.0, used + wait - now)
+        pays = pings_pay(row, info.prices, Gaps(), life)
+        return max(0.0, used + life - EARLY - now) if pays else None
 
     def _shape(self, messages: Sequence[Message], call: HttpCall, correction: float) -> Shape:
         blocks = [call.ends[0], call.ends[1]]
@@ -165,19 +164,16 @@ class _Sums:
         self._segments, self._names, self._ends = call.segments, names, call.ends
         if kept < 0:
             self.tokens, self.chains, kept = [0], [_short(names[0].encode())], 0
-            self._enter(0, call, names)
         del self.tokens[kept + 1 :], self.chains[kept + 1 :]
-        for number, segment in enumerate(call.segments[kept:], kept + 1):
+        for number, segment in enumerate(call.segments[kept:], kept):
             self.tokens.append(self.tokens[-1] - -len(segment) // _BYTES)
-            self.chains.append(_short(self.chains[-1].encode() + segment))
-            self._enter(number, call, names)
+            self.chains.append(_short(self._begun(number).encode() + segment))
         return strays
 
-    def _enter(self, number: int, call: HttpCall, names: tuple[str, str, str]) -> None:
-        """Begin the next layer: more must be equal from there on."""
-        for end, name in zip(call.ends[:2], names[1:], strict=True):
-            if number == end:
-                self.chains[-1] = _short(f"{self.chains[-1]} {name}".encode())
+    def _begun(self, number: int) -> str:
+        """Return what a segment goes on from: at the begin of a layer more must be equal than up to there."""
+        pairs = zip(self._ends[:2], self._names[1:], strict=True)
+        return " ".join((self.chains[number], *(name for end, name in pairs if end == number)))
 
     def layers(self, call: HttpCall) -> tuple[str, str, str, str]:
         """Return short hashes of the model, of the tools, of the system prompt and of the settings."""
@@ -190,10 +186,10 @@ class _Sums:
         )
 
 
-def _previous(request: ModelRequest, row: Row, info: ModelInfo) -> str:
-    """Return the id of the last reply, if its provider says of it why its cache did not hold it."""
+def _previous(request: ModelRequest, row: Row, info: ModelInfo) -> str | None:
+    """Return the id of the last reply, if its provider says why its cache did not hold it; empty before the first."""
     if not row.diagnosis:
-        return ""
+        return None
     for message in reversed(request.messages):
         if isinstance(message, AssistantMessage):
             own = (message.origin.vendor, message.origin.model) == (info.vendor, info.id)
@@ -279,12 +275,12 @@ def _cause(now: Forecast, before: Forecast, shape: Shape, held: Held) -> Cause:
     last = before.kept[-1].chain if before.kept else ""
     tests: tuple[tuple[bool, Cause], ...] = (
         (now.layers[0] != before.layers[0], "model_changed"),
-        (now.epoch != before.epoch, "room_made"),
         (now.layers[1] != before.layers[1], "tools_changed"),
         (now.layers[2] != before.layers[2], "system_changed"),
         (now.layers[3] != before.layers[3], "settings_changed"),
+        (now.epoch != before.epoch, "room_made"),
+        (bool(last) and last not in shape.chains, "messages_changed"),
         (not last or held.lives(last, now.at.timestamp()), "too_short"),
-        (last not in shape.chains, "messages_changed"),
     )
     for holds, cause in tests:
         if holds:

@@ -75,8 +75,9 @@ class Caching:
     retention: str | None = None
     warm: bool = False
     """Keep the prompt and answer nothing."""
-    previous: str = ""
-    """Id of the response before, for the provider to say why its cache did not hold that; empty asks nothing."""
+    previous: str | None = None
+    """Id of the response before, for the provider to say why its cache did not hold that; empty for the first one,
+    None asks nothing."""
 
 
 @frozen

@@ -271,7 +271,7 @@ def _knobs(request: ModelRequest, losses: _Losses) -> JsonObject:
     return {
         **_version_or_model(losses),
         "max_tokens": 0 if request.caching.warm else limit,
-        **({"diagnostics": {"previous_message_id": previous}} if previous else {}),
+        **({"diagnostics": {"previous_message_id": previous or None}} if previous is not None else {}),
         **({"thinking": thinking} if thinking else {}),
         **({"output_config": output} if output else {}),
         **_choice(request, losses, thinks=thinks),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -69,8 +69,9 @@ class Told:
         """The time by the provider's clock."""
         return datetime.fromtimestamp(self.mock.clock.now(), UTC)
 
-    def switch(self, spec: str) -> None:
+    async def switch(self, spec: str) -> None:
         """Let another model answer."""
+        await self.model.aclose()
         self.model = language_model(spec, Config(), environment(self.mock.url))
 
     def say(self, *messages: Message) -> None:
@@ -93,6 +94,16 @@ class Told:
             self.log.append(CallStarted(call=call), CallFinished(result=done))
         self.planned.append(planned)
         return planned, message.usage
+
+
+@asynccontextmanager
+async def told(mock: Mock, spec: str) -> AsyncGenerator[Told]:
+    """Begin a session."""
+    session = Told(mock, spec)
+    try:
+        yield session
+    finally:
+        await session.model.aclose()
 
 
 def calls(*names: str, text: str = "") -> dict[str, Any]:
@@ -121,8 +132,3 @@ def expected(planned: Planned) -> tuple[int, dict[str, int], int]:
     forecast = planned.forecast
     written = {name: count for name, count in forecast.write.model_dump().items() if count}
     return forecast.read, written, forecast.fresh
-
-
-def lines(planned: Sequence[Planned]) -> list[str]:
-    """Return the causes of what was not read."""
-    return [each.forecast.cause if each.forecast else "?" for each in planned]

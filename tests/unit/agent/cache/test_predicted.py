@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from unit.agent.cache.sessions import Told, calls, expected, provider, split
+from unit.agent.cache.sessions import calls, expected, provider, split, told
 
 pytestmark = pytest.mark.anyio
 MODELS = (
@@ -26,11 +26,9 @@ MODELS = (
 async def test_every_step_is_billed_as_expected(spec: str) -> None:
     script = [calls("read"), calls("read", "shell", "edit", text="Three at once."), *[calls("shell")] * 8]
     gaps = (0, 10, 0, 400, 10, 700, 5, 4000, 0, 100_000)
-    async with provider(*script) as mock:
-        session = Told(mock, spec)
+    async with provider(*script) as mock, told(mock, spec) as session:
         for number, gap in enumerate(gaps):
             mock.clock.advance(gap)
             with anyio.fail_after(5):
                 planned, usage = await session.step()
             assert expected(planned) == split(usage), number
-        await session.model.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from unit.agent.cache.sessions import Told, calls, expected, provider, split
+from unit.agent.cache.sessions import Told, calls, expected, provider, split, told
 
 from treadle.agent.cache.planner import can_warm
 from treadle.agent.context import assemble
@@ -45,8 +45,7 @@ async def wait_long(session: Told, pings: int, seconds: float) -> list[Body]:
 
 @pytest.mark.parametrize("spec", ["anthropic/claude-opus-5-5", "openai/gpt-6-sol"])
 async def test_a_tool_that_outlasts_the_cache_costs_pings_and_no_miss(spec: str) -> None:
-    async with provider(*[calls("shell")] * 3) as mock:
-        session = Told(mock, spec)
+    async with provider(*[calls("shell")] * 3) as mock, told(mock, spec) as session:
         await session.step()
         life = 300 if "claude" in spec else 1_800
         kept = await wait_long(session, 10, 2.5 * life)
@@ -61,24 +60,20 @@ async def test_a_tool_that_outlasts_the_cache_costs_pings_and_no_miss(spec: str)
         assert expected(planned) == split(usage)
         assert planned.forecast is not None
         assert planned.forecast.cause == ""
-        await session.model.aclose()
 
 
 async def test_no_more_is_spent_than_was_allowed() -> None:
-    async with provider(*[calls("shell")] * 3) as mock:
-        session = Told(mock, "anthropic/claude-opus-5-5")
+    async with provider(*[calls("shell")] * 3) as mock, told(mock, "anthropic/claude-opus-5-5") as session:
         await session.step()
         assert len(await wait_long(session, 1, 10_000)) == 1
         planned, usage = await session.step()
         assert expected(planned) == split(usage)
         assert planned.forecast is not None
         assert planned.forecast.cause == "expired"
-        await session.model.aclose()
 
 
 async def test_nothing_is_pinged_where_it_is_not_asked_for() -> None:
-    async with provider(calls("shell")) as mock:
-        session = Told(mock, "anthropic/claude-opus-5-5")
+    async with provider(calls("shell")) as mock, told(mock, "anthropic/claude-opus-5-5") as session:
         await session.step()
         count = len(mock.requests)
 
@@ -91,7 +86,6 @@ async def test_nothing_is_pinged_where_it_is_not_asked_for() -> None:
         asked = Asked(session.planned[-1], session.model, lambda: session.log.conversation)
         assert await Warmth(session.planner).during(work, asked, keep) == 7
         assert len(mock.requests) == count
-        await session.model.aclose()
 
 
 @pytest.mark.parametrize(
@@ -104,8 +98,6 @@ async def test_nothing_is_pinged_where_it_is_not_asked_for() -> None:
     ],
 )
 async def test_only_some_providers_can_be_asked_for_nothing(spec: str, can: bool) -> None:
-    async with provider(calls("shell")) as mock:
-        session = Told(mock, spec)
+    async with provider(calls("shell")) as mock, told(mock, spec) as session:
         request = assemble(session.log.conversation, "k", Output())
         assert can_warm(request, session.model.info) == can
-        await session.model.aclose()
