@@ -40,6 +40,16 @@ def test_a_413_makes_room_once_and_the_session_goes_on(serve: Serve, kind: str) 
     assert len(repairs(home)) == 1
 
 
+@pytest.mark.parametrize("wire", ["openai_chat", "openai_responses", "anthropic", "gemini"])
+def test_each_vendors_own_words_for_too_large_make_room(serve: Serve, wire: str) -> None:
+    home, mock = serve("steps: [{text: I see.}]\nlimits: {request_bytes: 60000}")
+    home.configure(f'[providers.mock]\nwire = "{wire}"\n')
+    ran = home.run(LONG)
+    assert (ran.code, ran.result["message"]) == (0, "I see."), ran.err
+    assert "kept in files" in repairs(home)[0]["reason"]
+    assert len(mock.requests) <= 2
+
+
 def test_a_second_413_ends_the_turn_and_says_why(serve: Serve) -> None:
     home, mock = serve(f"steps: [{{text: Never., faults: [{REFUSALS['HTML']}, {REFUSALS['HTML']}]}}]")
     ran = home.run(LONG)

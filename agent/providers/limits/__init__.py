@@ -28,11 +28,20 @@ __all__ = [
 ]
 
 
-class LimitSettings(Frozen):
-    """What a user says of how much a vendor or a model takes. None leaves the published figure."""
+class _OfRequests(Frozen):
+    """What one request may hold."""
 
     request_bytes: int | None = Field(default=None, ge=1)
     count_bytes: int | None = Field(default=None, ge=1)
+    document_bytes: int | None = Field(default=None, ge=1)
+    document_pages: int | None = Field(default=None, ge=0)
+    tools: int | None = Field(default=None, ge=0)
+    messages: int | None = Field(default=None, ge=1)
+
+
+class _OfImages(Frozen):
+    """What the images of one request may be."""
+
     image_bytes: int | None = Field(default=None, ge=1)
     image_side: int | None = Field(default=None, ge=1)
     image_side_many: int | None = Field(default=None, ge=1)
@@ -40,10 +49,11 @@ class LimitSettings(Frozen):
     images: int | None = Field(default=None, ge=0)
     image_total_bytes: int | None = Field(default=None, ge=1)
     image_native_side: int | None = Field(default=None, ge=1)
-    document_bytes: int | None = Field(default=None, ge=1)
-    document_pages: int | None = Field(default=None, ge=0)
-    tools: int | None = Field(default=None, ge=0)
-    messages: int | None = Field(default=None, ge=1)
+
+
+class _OfStores(Frozen):
+    """What files and batches may be."""
+
     file_bytes: int | None = Field(default=None, ge=1)
     file_tokens: int | None = Field(default=None, ge=1)
     file_hours: int | None = Field(default=None, ge=1)
@@ -52,6 +62,10 @@ class LimitSettings(Frozen):
     batch_inline_bytes: int | None = Field(default=None, ge=1)
     batch_hours: int | None = Field(default=None, ge=1)
     batches: int | None = Field(default=None, ge=1)
+
+
+class LimitSettings(_OfRequests, _OfImages, _OfStores):
+    """What a user says of how much a vendor or a model takes. None leaves the published figure."""
 
     @property
     def given(self) -> dict[str, int]:
