@@ -75,10 +75,11 @@ class Treadle:
 
     def script(self, *steps: Object) -> None:
         """Let a provider of its own answer from here on."""
-        script = parse(
-            json.dumps({"steps": [{"usage": {"input": 100, "output": 10}, **step} for step in steps]})
-        )
-        self.mock = self._stack.enter_context(self._portal.wrap_async_context_manager(serve(script)))
+        self.serve(json.dumps({"steps": [{"usage": {"input": 100, "output": 10}, **step} for step in steps]}))
+
+    def serve(self, script: str) -> None:
+        """Let a provider answer as a script in YAML says."""
+        self.mock = self._stack.enter_context(self._portal.wrap_async_context_manager(serve(parse(script))))
         self.patch.setenv("TREADLE_MOCK_URL", self.mock.url)
 
     def run(self, *arguments: str, steps: Sequence[Object] = (), prompt: Sequence[str] = ("Go.",)) -> Ran:
