@@ -118,7 +118,7 @@ class Calls:
     def _prepare(self, call: ToolCall) -> _Ready | ToolResult:
         try:
             offered = self.toolbox.snapshot()
-            tool = offered.tools.get(call.name) or offered.deferred.get(call.name)
+            tool = offered.find(call.name)
             if tool is None:
                 names = ", ".join(offered.tools)
                 raise ToolError(f"There is no tool named {call.name!r}. There are: {names}.")

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Tool, ToolSpec
+from treadle.tools.screen import acting
 
 
 @frozen
@@ -23,6 +24,10 @@ class ToolSet:
     def specs(self) -> tuple[ToolSpec, ...]:
         """What the model is told, in an order that depends on the sources alone."""
         return tuple(tool.spec for tool in self.tools.values())
+
+    def find(self, name: str) -> Tool | None:
+        """Return the tool that a call names. Actions on a screen have names that each vendor chooses."""
+        return self.tools.get(name) or self.deferred.get(name) or acting(self.tools, name)
 
 
 class Toolbox:
