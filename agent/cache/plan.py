@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import field, replace
 
 from treadle.agent.cache.bill import Bill, Held, Mark, Shape, billed
-from treadle.agent.cache.gaps import Gaps, lasting
-from treadle.agent.cache.rules import Row, Ttl
+from treadle.agent.cache.gaps import Gaps, Tokens, lasting
+from treadle.agent.cache.rules import SECONDS, Row, Ttl
 from treadle.agent.messages import Usage
 from treadle.agent.providers.catalogue import cost
 from treadle.agent.providers.contract import Breakpoint, Caching, Prices
@@ -95,21 +95,41 @@ def _marks(shape: Shape, row: Row, known: Known) -> tuple[Ttl | None, list[Mark]
     """Return how long the end is kept, the markers in their order, and why."""
     if row.kind not in {"marked", "exact"}:
         return None, [], [f"{row.family} keeps what it reads by itself"]
-    ttl = lasting(row, known.prices, known.gaps, shape.total - _known(shape, known), shape.total)
+    cover = _cover(shape, row, known)
+    tokens = Tokens(
+        shape.total - _known(shape, known), shape.total, shape.counts[cover] if cover is not None else 0
+    )
+    ttl = lasting(row, known.prices, known.gaps, tokens)
     assert ttl is not None
-    short = row.ttls[0]
+    short, long = row.ttls[0], row.ttls[-1]
     if row.kind == "exact":
         at = _static(shape, row)
         # The newest input is marked by the provider itself: only what other sessions share needs a marker of ours.
-        marks = [] if at is None or at > _SYSTEM else [Mark(at, ttl)]
+        marks = [] if at is None or at == shape.end else [Mark(at, ttl)]
         return (
             ttl,
             marks,
             [f"the end of the static part is marked, {ttl}" if marks else "nothing static is long enough"],
         )
-    places = sorted([*_places(shape, row, known)][: row.points])
+    places = sorted([*_places(shape, row, known, cover)][: row.points])
+    # What lasts longer stands before what does not.
+    marks = [Mark(at, long if cover is not None and at <= cover else ttl) for at in places]
     spoken = "pauses are expected" if ttl != short else "no pause is expected that would pay for more"
-    return ttl, [Mark(place, ttl) for place in places], [f"{len(places)} markers, kept {ttl}: {spoken}"]
+    return ttl, marks, [f"{len(places)} markers, the end kept {ttl}: {spoken}"]
+
+
+def _cover(shape: Shape, row: Row, known: Known) -> int | None:
+    """Return the farthest place that is held for the longest time; None where there is none, or no choice of times."""
+    if len(row.ttls) < 2:
+        return None
+    longest = SECONDS[row.ttls[-1]]
+    held = known.held
+    found = (
+        at
+        for at in range(shape.end, -1, -1)
+        if held.lives(shape.chains[at], known.now) and (held.shortest(shape.chains[at]) or 0) >= longest
+    )
+    return next(found, None)
 
 
 def _known(shape: Shape, known: Known) -> int:
@@ -128,7 +148,7 @@ def _static(shape: Shape, row: Row) -> int | None:
     return None
 
 
-def _places(shape: Shape, row: Row, known: Known) -> Iterator[int]:
+def _places(shape: Shape, row: Row, known: Known, cover: int | None) -> Iterator[int]:
     """Yield where markers go, the most important first: the end, the last one before it, what others share."""
     given = {shape.end}
     yield shape.end
@@ -139,7 +159,7 @@ def _places(shape: Shape, row: Row, known: Known) -> Iterator[int]:
     last = max([at for at in given if at != shape.end], default=_SYSTEM)
     spare = _spare(shape, last) if shape.blocks[-1] - shape.blocks[last] > _SPARE else None
     static = _static(shape, row)
-    for at in (spare, static, _FIRST if static == _SYSTEM else None):
+    for at in (spare, cover, static, _FIRST if static == _SYSTEM else None):
         if at is not None and at not in given and at <= shape.end and shape.counts[at] >= row.least:
             given.add(at)
             yield at

@@ -9,7 +9,7 @@ from statistics import mean
 
 import pytest
 
-from treadle.agent.cache.gaps import Gaps, lasting, pings_pay
+from treadle.agent.cache.gaps import Gaps, Pause, Tokens, lasting, pings_pay
 from treadle.agent.cache.rules import FAMILIES, SECONDS, Ttl
 from treadle.agent.providers.contract import Prices
 
@@ -18,8 +18,8 @@ STATIC, GROWS, STEPS = 16_000, 2_000, 80
 EARLY = 30.0
 HEADLESS, SHORT, MEDIUM, LONG = (0.0, 60.0), (0.05, 120.0), (0.10, 240.0), (0.10, 900.0)
 """How many of the pauses are a person's, and their median in seconds: CONTEXT.md §1.9.3."""
-Choose = Callable[[int, int], Ttl]
-Stop = Callable[[Ttl, float, int], bool]
+Choose = Callable[[Tokens], Ttl]
+Stop = Callable[[Ttl, Pause, int], bool]
 
 
 def prices(read: float) -> Prices:
@@ -37,19 +37,21 @@ def pauses(share: float, median: float, seed: int, count: int = STEPS) -> list[f
 
 def costs(read: float, gaps: Sequence[float], choose: Choose, goes_on: Stop) -> float:
     """Return what a session comes to, in fresh tokens: each pause is pinged through as long as `goes_on` says."""
-    at, spent, held, known = prices(read), 0.0, 0, 0.0
+    at, spent, held, cover = prices(read), 0.0, 0, 0
     total = STATIC
     for gap in gaps:
-        new = total - held if known else total
-        ttl = choose(new, total)
-        spent += held * read + new * ROW.price(at, ttl) if known else total * ROW.price(at, ttl)
+        tokens = Tokens(total - held, total, cover)
+        ttl = choose(tokens)
+        spent += held * read + tokens.new * ROW.price(at, ttl)
+        cover = total if ttl == "1h" else cover
         life = float(SECONDS[ttl])
-        idle, pings = 0.0, 0
-        while gap > idle + life - EARLY and goes_on(ttl, idle, pings):
+        idle, pings, risk = 0.0, 0, 1.0 if ttl == "1h" else 1 - cover / total
+        while gap > idle + life - EARLY and goes_on(ttl, Pause(idle, risk), pings):
             idle, pings = idle + life - EARLY, pings + 1
             spent += total * read
-        known = 1.0 if gap <= idle + life else 0.0
-        held, total = total, total + GROWS
+        cover = cover if gap <= idle + SECONDS["1h"] else 0
+        held = total if gap <= idle + life else cover
+        total += GROWS
     return spent
 
 
@@ -57,20 +59,20 @@ def planned(read: float, gaps: Sequence[float], history: Sequence[float], pings:
     """Return what the planner's choices come to, for a user whose earlier pauses are known."""
     known = Gaps(tuple(sorted(history)), interactive=True, pings=pings)
 
-    def choose(new: int, total: int) -> Ttl:
-        ttl = lasting(ROW, prices(read), known, new, total)
+    def choose(tokens: Tokens) -> Ttl:
+        ttl = lasting(ROW, prices(read), known, tokens)
         assert ttl is not None
         return ttl
 
-    def goes_on(ttl: Ttl, idle: float, made: int) -> bool:
+    def goes_on(ttl: Ttl, pause: Pause, made: int) -> bool:
         left = Gaps(known.seen, interactive=True, pings=pings - made)
-        return made < pings and pings_pay(ROW, prices(read), left, SECONDS[ttl], idle=idle)
+        return made < pings and pings_pay(ROW, prices(read), left, SECONDS[ttl], pause)
 
     return costs(read, gaps, choose, goes_on)
 
 
 def fixed(ttl: Ttl, most: int) -> tuple[Choose, Stop]:
-    return (lambda _new, _total: ttl), (lambda _ttl, _idle, made: made < most)
+    return (lambda _tokens: ttl), (lambda _ttl, _idle, made: made < most)
 
 
 @pytest.mark.parametrize("pings", [0, 12])
@@ -112,7 +114,7 @@ def test_no_choice_of_times_is_more_than_a_twentieth_cheaper(read: float, gaps: 
 
     def chosen(times: tuple[Ttl, ...], order: Sequence[float]) -> float:
         left = iter(times)
-        return costs(read, order, lambda _new, _total: next(left), lambda _ttl, _idle, _made: False)
+        return costs(read, order, lambda _tokens: next(left), lambda _ttl, _idle, _made: False)
 
     best = min(mean(chosen(times, order) for order in orders) for times in product(ttls, repeat=len(gaps)))
     assert ours <= 1.05 * best
@@ -126,9 +128,9 @@ def test_a_tool_is_waited_for_wherever_reading_is_cheap() -> None:
 
 def test_nobody_is_waited_for_who_never_paused_so_long() -> None:
     quick = Gaps(tuple(sorted(pauses(*HEADLESS, 1))), pings=10)
-    assert not pings_pay(ROW, prices(0.05), quick, 300, idle=0.0)
+    assert not pings_pay(ROW, prices(0.05), quick, 300, Pause())
 
 
 def test_a_provider_with_one_time_or_none_leaves_no_choice() -> None:
-    assert lasting(FAMILIES["gemini"], None, Gaps(), 100, 1_000) is None
-    assert lasting(FAMILIES["marked"], None, Gaps(interactive=True), 100, 100_000) in {"5m", "1h"}
+    assert lasting(FAMILIES["gemini"], None, Gaps(), Tokens(100, 1_000)) is None
+    assert lasting(FAMILIES["marked"], None, Gaps(interactive=True), Tokens(100, 100_000)) in {"5m", "1h"}
