@@ -56,7 +56,7 @@ class Provider:
     clock: Clock = field(default_factory=lambda: Clock(still=True))
     sent: list[Sent] = field(default_factory=list[Sent])
     keep: bool = True
-    _ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(default_factory=Ledger)
     _player: Player = field(default_factory=lambda: Player(None))
     _count: int = 0
 
@@ -71,7 +71,7 @@ class Provider:
         self.when_asked(request, call.path, call.body)
         self._count += 1
         now = self.clock.now()
-        prompt = face.bill(asked, self._ledger, Moment(now, now, f"{self._count:x}"))
+        prompt = face.bill(asked, self.ledger, Moment(now, now, f"{self._count:x}"))
         said = self.say(asked)
         if self.keep:
             self.sent.append(Sent(call.path, call.body, prompt, said, request))
