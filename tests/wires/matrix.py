@@ -19,6 +19,7 @@ from wires.vendor_rows import VENDORS
 from treadle.agent.build import language_model
 from treadle.agent.config import Config
 from treadle.agent.messages import ReasoningPart, UserMessage
+from treadle.agent.providers.batch import APIS
 from treadle.agent.providers.contract import (
     Breakpoint,
     Caching,
@@ -29,21 +30,22 @@ from treadle.agent.providers.contract import (
     Renderings,
     WireName,
 )
+from treadle.agent.providers.vendor_rows import VENDORS as ROWS
 from treadle.tools.contract import Hosted, HostedKind, JsonObject, ToolSpec
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "providers.md"
 Encode: TypeAlias = Callable[[ModelRequest], HttpCall]
 Models: TypeAlias = Sequence[tuple[str, Encode]]
 """Models of one place, each by the name of its row in the shared cases."""
-Cell: TypeAlias = Literal["tested", "in words", "by config", "automatic", "not built", "not offered"]
-_CELLS: Final[tuple[Cell, ...]] = ("tested", "in words", "by config", "automatic", "not built", "not offered")
+Cell: TypeAlias = Literal["tested", "in words", "by config", "automatic", "not offered"]
+_CELLS: Final[tuple[Cell, ...]] = ("tested", "in words", "by config", "automatic", "not offered")
 
 _PLAIN: Final = ModelRequest(system=("S.",), tools=(READ,), messages=(HELLO,))
 _BARE: Final = replace(_PLAIN, tools=())
 _HOSTED: Final[Mapping[HostedKind, JsonObject]] = {
     "web_search": {},
     "code_interpreter": {},
-    "file_search": {"vector_store_ids": ["vs_1"]},
+    "file_search": {"vector_store_ids": ["vs_1"], "knowledge_id": "1"},
     "computer_use": {},
     "image_generation": {},
     "mcp": {"name": "docs", "url": "https://example.org/mcp"},
@@ -68,24 +70,12 @@ _AUTOMATIC: Final = frozenset({
     "azure, another's model",
 })
 """Those that keep what they have read by themselves and take no word about it, or none from us."""
-_LOCAL: Final = frozenset({"vllm", "ollama", "lmstudio"})
-_NO_BATCH: Final = _LOCAL | {"deepseek", "interactions"}
-_NO_FILES: Final = _LOCAL | {"deepseek", "groq", "vertex, Claude", "completions"}
-_THERE: Final[Mapping[str, frozenset[str]]] = {
-    "openai": frozenset({"computer_use"}),
-    "responses": frozenset({"computer_use"}),
-    "anthropic": frozenset({"computer_use"}),
-    "vertex, Claude": frozenset({"computer_use"}),
-    "azure": frozenset({"web_search", "computer_use", "image_generation", "tool_search"}),
-    "openrouter": frozenset({"web_search", "code_interpreter", "image_generation", "tool_search"}),
-    "zai": frozenset({"web_search", "mcp"}),
-    "bigmodel": frozenset({"web_search", "mcp"}),
-    "mistral": frozenset({"web_search", "code_interpreter", "image_generation"}),
-    "xai": frozenset({"web_search", "code_interpreter", "file_search", "mcp"}),
-    "groq": frozenset({"web_search", "code_interpreter", "mcp"}),
-    "moonshot": frozenset({"web_search"}),
-}
-"""Hosted tools that a vendor has, as far as WIRES §20 and its own pages tell: what of it we refuse is not built."""
+_BATCHED: Final = frozenset({"openai_chat", "openai_responses", "openai_completions", "anthropic", "gemini"})
+"""Wires whose requests a batch may hold: Interactions stand in none."""
+_FILES: Final = frozenset({"openai_chat", "openai_responses", "anthropic", "gemini", "gemini_interactions"})
+"""Wires on which a request may name a file that the vendor keeps."""
+_ALSO: Final[Mapping[str, WireName]] = {"xai": "openai_responses", "groq": "openai_responses"}
+"""Vendors that run more of their tools over another wire, which `providers.NAME.wire` chooses."""
 
 
 def page() -> str:
@@ -125,9 +115,12 @@ _HEAD: Final = (
     '- **by config**: it depends on the model behind a name that says nothing of it; `[models."VENDOR/GLOB".dialect]` with',
     '  `efforts = ["low", "high"]` says what it takes, and until then it is dropped with a warning',
     "- **automatic**: the vendor caches by itself what it has read, and takes no word about it",
-    "- **not offered**: the vendor has no such thing; it is dropped with a warning that names model and field, or, where leaving it",
-    "  out would change what is asked, refused in one line before any request",
-    "- **not built**: the vendor has it, this program not yet; refused or dropped in the same way",
+    "- **not offered**: the vendor has no such thing over the wire that it is reached by; it is dropped with a warning that names",
+    "  model and field, or, where leaving it out would change what is asked, refused in one line before any request",
+    "",
+    'xAI and Groq run some of their tools over Responses alone: `[providers.NAME] wire = "openai_responses"` reaches them.',
+    "A screen is acted on by a tool of yours that has one; the program itself has none, and says so when it is asked for.",
+    "Vertex takes batches from a bucket of yours alone, and xAI and Mistral keep their newest tools and batches to APIs of their own.",
     "",
     "A cell that depends on the model shows the one that is named. `treadle models` lists the others.",
     "",
@@ -179,8 +172,8 @@ def _features(name: str, encode: Encode) -> Mapping[str, Cell]:
         "documents": _cell(_shows(encode, replace(plain, messages=(UserMessage(content=(PDF,)),)))),
         "images in results": _cell(plain is _PLAIN and _shows(encode, replace(plain, messages=called))),
         "cache": _cache(name, encode, plain),
-        "batch": "not offered" if name.partition(".")[0] in _NO_BATCH else "not built",
-        "files": "not offered" if name.partition(".")[0] in _NO_FILES else "not built",
+        "batch": _cell(_batched(name)),
+        "files": _cell(_keeps_files(name)),
     }
 
 
@@ -205,6 +198,24 @@ def _effort(encode: Encode, plain: ModelRequest) -> Cell:
     if "effort_dropped" not in _codes(http):
         return "tested"
     return "by config" if http.path.endswith("/chat/completions") else "not offered"
+
+
+def _batched(name: str) -> bool:
+    """Say whether requests can be sent in batches: `tests/unit/agent/providers/test_batch.py`."""
+    if name in WIRES:
+        return WIRES[name].model.wire in _BATCHED
+    return _vendor_of(name) in APIS and _wire_of(name) in _BATCHED
+
+
+def _keeps_files(name: str) -> bool:
+    """Say whether files can be kept there, to be named in requests."""
+    if name in WIRES:
+        return WIRES[name].model.wire in _FILES
+    return ROWS[_vendor_of(name)].files is not None and _wire_of(name) in _FILES
+
+
+def _vendor_of(name: str) -> str:
+    return VENDORS[name].model.partition("/")[0]
 
 
 def _reasons(name: str) -> bool:
@@ -243,15 +254,14 @@ def _cache(name: str, encode: Encode, plain: ModelRequest) -> Cell:
 
 
 def _hosted(name: str, encode: Encode) -> Mapping[str, Cell]:
-    cells: dict[str, Cell] = {}
-    for kind, config in _HOSTED.items():
-        takes = _takes(encode, (Hosted(kind=kind, config=config),))
-        there = kind in _THERE.get(name, ()) or (
-            takes and kind == "computer_use"
-        )  # nothing here has a screen
-        works = takes and kind != "computer_use"
-        cells[kind.replace("_", " ")] = "tested" if works else "not built" if there else "not offered"
-    return cells
+    ways = [encode]
+    if name in _ALSO:
+        config = Config.model_validate({"providers": {name: {"wire": _ALSO[name]}}})
+        ways.append(language_model(VENDORS[name].model, config, VENDORS[name].env).encode)
+    return {
+        kind.replace("_", " "): _cell(any(_takes(way, (Hosted(kind=kind, config=config),)) for way in ways))
+        for kind, config in _HOSTED.items()
+    }
 
 
 def _sampling(name: str, encode: Encode) -> Mapping[str, Cell]:
