@@ -32,7 +32,8 @@ from treadle.agent.providers.keeping import delete_conversation, shelf_of
 from treadle.agent.providers.limits import limit
 from treadle.agent.providers.plain import Plain
 from treadle.agent.remote.branch import Branch
-from treadle.agent.remote.model import RemoteModel, Travel
+from treadle.agent.remote.model import RemoteModel
+from treadle.agent.remote.place import Travel
 from treadle.agent.remote.uploads import Uploads
 from treadle.agent.session import Record
 from treadle.tools.contract import Content, FileRef, Inline, Media

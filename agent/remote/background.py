@@ -118,23 +118,20 @@ class Background:
                 continue
             try:
                 async for deltas in self._incoming:
-                    await self._heard()
+                    self._failures, self._pauses = 0, _pauses()
+                    await self._tell(self._follow.name)
+                    await self._pause(0.0)
                     yield deltas
                 self._message = self._incoming.message
             except ProviderError as error:
                 if not self._follow.name or not error.retryable:
                     raise
                 self._incoming, self._broken = None, error
-                await self._pause()
+                await self._pause(next(self._pauses))
         await self._tell(self._message.response_id)
 
-    async def _heard(self) -> None:
-        """Take note that the provider is at work: which reply it is at is in the log before anything waits for it."""
-        self._failures, self._pauses = 0, _pauses()
-        await self._tell(self._follow.name)
-        await self._give_up()
-
     async def _tell(self, name: str) -> None:
+        """Have the log say which reply the provider is at, before anything waits for it."""
         if name and not self._told:
             self._told = True
             await self._keep(name)
@@ -152,20 +149,19 @@ class Background:
             self._failures += 1
             if not error.retryable or self._failures > _FAILURES:
                 raise
-            await self._pause()
+            await self._pause(next(self._pauses))
             return
         if body.get("status") in _DEAD and self._broken is not None:
             raise self._broken
         self._message = self._client.wire.decode(body, self._client.info)
 
-    async def _pause(self) -> None:
-        await self._give_up()
-        await anyio.sleep(next(self._pauses))
-
-    async def _give_up(self) -> None:
+    async def _pause(self, seconds: float) -> None:
+        """Wait a while, unless the ceiling is reached."""
         if anyio.current_time() > self._until:
             await self._cancel()
             raise Rejected(f"the provider did not answer within {self._ceiling:g} s: the work was cancelled")
+        if seconds:
+            await anyio.sleep(seconds)
 
     async def _cancel(self) -> None:
         """Have the work stopped, as far as the provider can be reached: nobody will read what comes of it."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final
 
-from treadle.agent.events import Noted, RemoteGone, RemoteKept, StreamDelta
+from treadle.agent.events import RemoteGone, StreamDelta
 from treadle.agent.messages import AssistantMessage, Warned
 from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import (
@@ -22,33 +21,19 @@ from treadle.agent.providers.contract import (
     StaleState,
     Stored,
 )
-from treadle.agent.providers.keeping import Following, last_item, new_conversation, shelf_of
+from treadle.agent.providers.keeping import Following, shelf_of
 from treadle.agent.remote.background import Background, KeepReply
 from treadle.agent.remote.branch import (
     Branch,
     answered,
     asks_next,
-    chained,
-    last_reply,
-    open_conversation,
     pending,
 )
+from treadle.agent.remote.place import Place, Travel, kept_by
 from treadle.agent.remote.uploads import Uploads
-from treadle.sandbox.frozen import frozen
-from treadle.tools.contract import FileRef, Media, as_object
+from treadle.tools.contract import FileRef, Media
 
 _LOCKED: Final = "conversation_locked"
-State: TypeAlias = Literal["stateless", "chain", "conversation"]
-
-
-@frozen
-class Travel:
-    """How requests travel."""
-
-    state: State = "stateless"
-    background: bool = False
-    ceiling: float = 86_400.0
-    """Seconds after which work in the background is given up."""
 
 
 class RemoteModel:
@@ -65,10 +50,9 @@ class RemoteModel:
         self._travel = travel
         self._uploads = uploads
         self._shelf = shelf_of(client.info.wire, client.info.dialect.get("api_revision", "2026-05-20"))
-        self._sure = ""
-        """The conversation that is known to hold what we think it holds; empty when that must be looked up."""
+        self._place = Place(client, branch, travel)
         self._dead: set[str] = set()
-        """Replies that were submitted and will never be whole, and conversations in which something else goes on."""
+        """Replies that were submitted and will never be whole."""
 
     @property
     def info(self) -> ModelInfo:
@@ -78,7 +62,7 @@ class RemoteModel:
     def encode(self, request: ModelRequest) -> HttpCall:
         """The exact request that `stream` would send, if the provider still has what it had."""
         aside = not asks_next(request, self._branch.conversation())
-        return self._client.encode(request if aside else replace(request, stored=self._stored()))
+        return self._client.encode(request if aside else replace(request, stored=self._place.known()))
 
     async def count(self, request: ModelRequest) -> int | None:
         """Have the vendor count the tokens of the whole request. None where it does not."""
@@ -109,10 +93,10 @@ class RemoteModel:
             except (StaleState, NotFound) as error:  # told in the stream itself
                 if stored is None or not stored.id:
                     raise
-                await self._forget(stored, error)
+                await self._place.forget(stored, error)
                 raise Busy(str(error), status=error.status, code=error.code, retry_after=0) from error
             if stored is not None and stored.within == "conversation":
-                self._sure = stored.id
+                self._place.sure = stored.id
 
     async def _submitted(self, stack: AsyncExitStack) -> ReplyStream | None:
         """Take up the reply that was asked for before, by this process or one that died. None when there is none.
@@ -133,16 +117,16 @@ class RemoteModel:
         return None
 
     async def _asked(self, stack: AsyncExitStack, request: ModelRequest) -> tuple[ReplyStream, Stored | None]:
-        stored = await self._placed()
+        stored = await self._place.found()
         try:
             return await self._ask(stack, request, stored), stored
         except ProviderError as error:
             request = await self._mended(error, request, stored)
-        stored = await self._placed()
+        stored = await self._place.found()
         return await self._ask(stack, request, stored), stored
 
     async def _ask(self, stack: AsyncExitStack, request: ModelRequest, stored: Stored | None) -> ReplyStream:
-        self._sure = ""
+        self._place.sure = ""
         request = replace(request, stored=stored)
         if stored is None:
             return await stack.enter_async_context(self._client.stream(request))
@@ -162,81 +146,22 @@ class RemoteModel:
         """Say in the log what the provider keeps, before anything waits for it."""
         conversation = self._branch.conversation()
         if name not in conversation.remote:
-            await self._branch.keep(self._kept("response", name, answered(conversation)))
-
-    def _kept(self, kind: Literal["response", "conversation"], name: str, of: str) -> RemoteKept:
-        info = self.info
-        return RemoteKept(kind=kind, vendor=info.vendor, endpoint=info.endpoint, id=name, of=of)
-
-    def _stored(self) -> Stored | None:
-        """Return what the next request says of what is kept, as far as the log knows."""
-        conversation, background = self._branch.conversation(), self._travel.background
-        match self._travel.state:
-            case "stateless":
-                return Stored(background=True) if background else None
-            case "chain":
-                return replace(chained(conversation, self.info), background=background)
-            case "conversation":
-                open_one = open_conversation(conversation, self.info, self._branch.session)
-                open_one = None if open_one and open_one.id in self._dead else open_one
-                found = last_reply(conversation, self.info)
-                known = found[0] + 1 if found and open_one else 0
-                name = open_one.id if open_one else ""
-                return Stored("conversation", name, known, background)
-
-    async def _placed(self) -> Stored | None:
-        """Return what is kept, once a conversation was found to hold just what we think, or another was begun."""
-        stored = self._stored()
-        if stored is None or stored.within != "conversation":
-            return stored
-        more = stored.known < len(self._branch.conversation().messages)
-        if stored.id and more and (stored.id == self._sure or await self._holds(stored.id, stored.known)):
-            return stored
-        return await self._begun(stored)
-
-    async def _begun(self, stored: Stored) -> Stored:
-        """Begin a conversation. Its items go with the first request."""
-        made = (await self._client.fetch(new_conversation())).get("id")
-        if not isinstance(made, str) or not made:
-            raise NotFound("the provider began a conversation and did not say which")
-        await self._branch.keep(self._kept("conversation", made, self._branch.session))
-        return replace(stored, id=made, known=0)
-
-    async def _holds(self, name: str, known: int) -> bool:
-        """Say whether a conversation ends where our newest reply does: a request that was cut off may have gone on."""
-        conversation = self._branch.conversation()
-        try:
-            items = cast(object, (await self._client.fetch(last_item(name))).get("data"))
-        except (StaleState, NotFound) as error:
-            await self._forget(Stored("conversation", name), error)
-            return False
-        newest = as_object(cast(list[object], items)[0]) if isinstance(items, list) and items else None
-        if known == 0 or newest is None:
-            return known == 0 and newest is None
-        reply = conversation.messages[known - 1]
-        return isinstance(reply, AssistantMessage) and newest.get("id") == _last_item_of(reply)
+            await self._branch.keep(kept_by(self.info, "response", name, answered(conversation)))
 
     async def _mended(
         self, error: ProviderError, request: ModelRequest, stored: Stored | None
     ) -> ModelRequest:
         """Return what to ask in place of what was refused. Raises the refusal when nothing would mend it."""
         if isinstance(error, StaleState | NotFound) and stored is not None and stored.id:
-            await self._forget(stored, error)
+            await self._place.forget(stored, error)
             return request
-        if (
-            error.code == _LOCKED and stored is not None
-        ):  # a reply that nobody here knows of is worked on in it
-            self._dead.add(stored.id)
+        if error.code == _LOCKED and stored is not None:
+            self._place.leave(stored.id)  # a reply that nobody here knows of is worked on in it
             return request
         renewed = request if self._uploads is None else await self._uploads.renewed(request, error)
         if renewed is request:
             raise error
         return renewed
-
-    async def _forget(self, stored: Stored, error: ProviderError) -> None:
-        await self._branch.keep(RemoteGone(kind=stored.within, id=stored.id))
-        told = f"the provider has forgotten {stored.within} {stored.id} ({error}); all is sent again"
-        await self._branch.show(Noted(told))
 
 
 class _Kept:
@@ -277,10 +202,3 @@ class _Kept:
     @property
     def warnings(self) -> tuple[Warned, ...]:
         return self._incoming.warnings
-
-
-def _last_item_of(reply: AssistantMessage) -> str | None:
-    """Return the id of a reply's last item; None when it has none."""
-    raw = next((part.raw for part in reversed(reply.parts) if part.raw), "{}")
-    name = (as_object(json.loads(raw)) or {}).get("id")
-    return name if isinstance(name, str) else None
