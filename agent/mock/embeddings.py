@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 from math import sqrt
 
@@ -27,7 +29,9 @@ _ALIKE = {
     "purchase": "buy",
     "bought": "buy",
 }
-"""Words that mean the same, for showing what words alone do not find."""
+"""Words that mean the same, for showing what words alone do not find; they weigh more, as what a text is about does."""
+_MEANT = frozenset(_ALIKE.values())
+_WEIGHT = 5
 _OPENAI = c.record(
     {"model": c.text(1), "input": c.text_or(c.items(c.text(1), 1))},
     {"encoding_format": c.one_of("float", "base64"), "dimensions": c.integer(1, SIZE), "user": c.text()},
@@ -39,19 +43,28 @@ _ONE = c.record(
 )
 
 
-def _words_in(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
 def vector(text: str, length: int = SIZE) -> list[float]:
-    """Return the vector of a text, of length one."""
-    made = [0.0] * length
-    for word in _words_in(text):
-        stem: str = _ALIKE.get(word) or (word.removesuffix("s") if len(word) > 3 else word)
-        digest = blake2b(stem.encode(), digest_size=8).digest()
-        made[int.from_bytes(digest[:4]) % length] += 1 if digest[4] & 1 else -1
+    """Return the vector of a text, of length one: the sum of one at random for each word that is in it."""
+    total = weights = 0
+    for stem in {_stem(word) for word in _WORD.findall(text.lower())}:
+        weight = _WEIGHT if stem in _MEANT else 1
+        total += weight * _lanes(stem)
+        weights += weight
+    counts = memoryview(total.to_bytes(2 * SIZE, sys.byteorder)).cast("H")
+    made = [2 * count - weights for count in counts[:length]]
     norm = sqrt(sum(value * value for value in made)) or 1.0
     return [round(value / norm, 6) for value in made]
+
+
+def _stem(word: str) -> str:
+    return _ALIKE.get(word) or (word.removesuffix("s") if len(word) > 3 else word)
+
+
+@lru_cache(maxsize=65_536)
+def _lanes(stem: str) -> int:
+    """Return a number with a lane of 16 bits for each direction, 1 where the word points along it."""
+    bits = int.from_bytes(blake2b(stem.encode(), digest_size=SIZE // 8).digest())
+    return int("".join("0001" if bit == "1" else "0000" for bit in f"{bits:0{SIZE}b}"), 16)
 
 
 def openai(request: Request) -> Delivery:

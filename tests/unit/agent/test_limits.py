@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from treadle.agent.events import Compacted, HistoryRepaired
 from treadle.agent.limits import Limits, Meter, Repeats, Spent, reached
 from treadle.agent.messages import CacheWrite, Usage
 from treadle.tools.contract import Text, ToolCall, ToolResult
@@ -59,3 +60,12 @@ def test_two_calls_by_turns_are_a_loop_too() -> None:
     repeats = Repeats()
     verdicts = [see(repeats, command, "same") for command in ("a", "b") * 4]
     assert verdicts[-1] == "loop"
+
+
+def test_what_making_room_took_is_spent_and_is_no_step() -> None:
+    asked = Compacted(
+        summary="n", keep_from=None, usage=Usage(input=5, output=2), cost_usd=0.5, request_bytes=9
+    )
+    spent = Spent().room([asked, HistoryRepaired(reason="cold")])
+    assert spent == Spent(usage=Usage(input=5, output=2), cost=0.5, request_bytes=9)
+    assert spent.room([asked.model_copy(update={"cost_usd": None})]).cost is None
