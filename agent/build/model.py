@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from treadle.agent.config import Config
-from treadle.agent.messages import Usage
 from treadle.agent.providers import catalogue, vendors
 from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import AuthFailed, ModelInfo, Wire, WireName
@@ -118,9 +117,3 @@ def remarks(info: ModelInfo) -> tuple[str, ...]:
     if info.wire == "openai_completions":
         said.append(f"{name} is asked over legacy Completions, which is deprecated: text only, no tools")
     return tuple(said)
-
-
-def price_of_reading(tokens: int, info: ModelInfo) -> str:
-    """Say what it costs to read so much without a cache."""
-    price = catalogue.cost(Usage(input=tokens), info.prices) if info.prices else None
-    return f"about {tokens:,} tokens are read anew" + ("" if price is None else f", for about ${price:.4f}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 
-from treadle.agent.build.model import price_of_reading
 from treadle.agent.build.offer import hosted_tools
 from treadle.agent.build.opening import Opening, WorkspaceError, workspace
 from treadle.agent.build.skills import index
+from treadle.agent.cache.rules import row_of
+from treadle.agent.cache.warning import depends_on_effort, forgotten, said, sent
 from treadle.agent.config import ConfigError
 from treadle.agent.events import MessageAdded, ModelChanged, Prefix, SessionOpened, SettingsChanged
 from treadle.agent.log import SessionLog
-from treadle.agent.messages import AssistantMessage, UserMessage, notice
+from treadle.agent.messages import UserMessage, notice
 from treadle.agent.providers.contract import ModelInfo
 from treadle.agent.sessions import opened
 from treadle.agent.settings import Settings
@@ -111,18 +113,23 @@ def go_on(
     """Keep what changes in a session that goes on, and say what the change costs."""
     conversation = log.conversation
     prefix = _prefix(opening, conversation.prefix)
-    replies = [message for message in conversation.messages if isinstance(message, AssistantMessage)]
-    tokens = replies[-1].usage.input_total + replies[-1].usage.output if replies else 0
+    tokens = sent(conversation)
     remarks: list[str] = []
     if spec != conversation.model:
-        remarks.append(f"from {conversation.model} to {spec}: {price_of_reading(tokens, info)}")
+        remarks.append(f"from {conversation.model} to {spec}: {said(tokens, info)}")
     elif prefix != conversation.prefix:
-        remarks.append(f"other tools are run by the provider now: {price_of_reading(tokens, info)}")
+        remarks.append(f"other tools are run by the provider now: {said(tokens, info)}")
+    elif cold := forgotten(conversation, info, datetime.now(UTC)):
+        remarks.append(cold)
     if (spec, prefix) != (conversation.model, conversation.prefix):
         log.append(ModelChanged(model=spec, prefix=prefix))
     if settings != conversation.settings:
-        if settings.effort != conversation.settings.effort:
-            remarks.append(f"effort is now {settings.effort}: {price_of_reading(tokens, info)}")
+        if (
+            settings.effort != conversation.settings.effort
+            and depends_on_effort(row_of(info))
+            and not remarks
+        ):
+            remarks.append(f"effort is now {settings.effort}: {said(tokens, info)}")
         if settings.mode != conversation.settings.mode:
             log.append(MessageAdded(message=notice(load("notices/mode", mode=settings.mode))))
         log.append(SettingsChanged(settings=settings))

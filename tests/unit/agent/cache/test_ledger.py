@@ -10,6 +10,8 @@ from unit.agent.cache.sessions import Told, calls, provider, told
 
 from treadle.agent.cache.ledger import Line, Missed, ledger
 from treadle.agent.cache.planner import Planner
+from treadle.agent.cache.rules import row_of
+from treadle.agent.cache.warning import depends_on_effort, forgotten
 from treadle.agent.context import assemble
 from treadle.agent.events import Compacted, KeptWarm, ModelChanged, Prefix, SettingsChanged
 from treadle.agent.messages import Usage, user
@@ -142,3 +144,24 @@ async def test_a_session_without_forecasts_or_prices_is_told_all_the_same() -> N
         assert second.missed is not None
         assert (second.missed.cause, second.missed.cost, second.cost) == ("unplanned", None, None)
         assert (ping.kind, ping.cost) == ("ping", 0.1)
+
+
+async def test_going_on_with_what_the_provider_forgot_says_what_that_costs() -> None:
+    async with provider(*[calls("read")] * 3) as mock, told(mock, CLAUDE) as session:
+        assert forgotten(session.log.conversation, session.model.info, session.now()) == ""
+        _, usage = await session.step()
+        assert forgotten(session.log.conversation, session.model.info, session.now()) == ""
+        mock.clock.advance(600)
+        warned = forgotten(session.log.conversation, session.model.info, session.now())
+        tokens = usage.input_total + usage.output
+        assert warned.startswith("10 minutes have passed")
+        assert f"about {tokens:,} tokens are read anew, for about ${tokens * 5 / 1e6:.4f}" in warned
+
+
+@pytest.mark.parametrize(
+    ("spec", "does"),
+    [(CLAUDE, True), ("openai/gpt-6-sol", True), ("gemini/gemini-3.6-flash", False), ("mock/m", True)],
+)
+async def test_an_effort_is_warned_of_where_the_cache_may_depend_on_it(spec: str, *, does: bool) -> None:
+    async with provider(calls("read")) as mock, told(mock, spec) as session:
+        assert depends_on_effort(row_of(session.model.info)) == does
