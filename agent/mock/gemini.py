@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from treadle.agent.mock.billing import Ledger
 from treadle.agent.mock.billing_automatic import google
@@ -11,6 +12,7 @@ from treadle.agent.mock.billing_contents import parts_of
 from treadle.agent.mock.billing_prompt import BYTES_PER_TOKEN, Moment, Prompt, stream
 from treadle.agent.mock.check import Refused
 from treadle.agent.mock.contract import PATH, Asked, Offered, Reply, Usage, Vendor
+from treadle.agent.mock.delivery import Delivery
 from treadle.agent.mock.gemini_hosted import hosted_kinds, ran_parts
 from treadle.agent.mock.gemini_rules import check, declared, held, signature
 from treadle.agent.mock.jsontext import Json, JsonObject, elements, members, read, words, write
@@ -19,6 +21,7 @@ from treadle.agent.mock.script import Finish
 
 KEY = "x-goog-api-key"
 VERBS = ("generateContent", "streamGenerateContent")
+STREAMED = ":streamGenerateContent"
 HERE = "/{version}/models/{model}:"
 VERTEX = "/vertex/v1/projects/{project}/locations/{location}/publishers/google/models/{model}:"
 STOPS: Mapping[Finish, str] = {
@@ -139,6 +142,15 @@ class Gemini:
             "thinking": True,
         }
         return {"models": [entry]}
+
+
+def as_array(delivery: Delivery) -> Delivery:
+    """A stream as it comes without `alt=sse`: one JSON array, an element at a time."""
+    said = [piece.removeprefix(b"data: ").rstrip() for piece in delivery.pieces]
+    pieces = [(b",\r\n" if at else b"[") + piece for at, piece in enumerate(said)]
+    whole = not delivery.broken and not delivery.stall
+    headers = {**delivery.headers, "content-type": "application/json; charset=UTF-8"}
+    return replace(delivery, pieces=(*pieces, *([b"]"] if whole else [])), headers=headers)
 
 
 def gemini_faces() -> tuple[Gemini, ...]:

@@ -16,9 +16,9 @@ from treadle.agent.mock.compatible import compatible_faces
 from treadle.agent.mock.completions import Completions
 from treadle.agent.mock.contract import PATH, Asked, Face, Reply, Vendor
 from treadle.agent.mock.counting import count, counting_routes
-from treadle.agent.mock.delivery import Delivery, plain, refusal, speech, spoil
+from treadle.agent.mock.delivery import EVENTS, Delivery, plain, refusal, speech, spoil
 from treadle.agent.mock.embeddings import embedding_routes
-from treadle.agent.mock.gemini import KEY, gemini_faces
+from treadle.agent.mock.gemini import KEY, STREAMED, as_array, gemini_faces
 from treadle.agent.mock.gemini_caches import cache_routes
 from treadle.agent.mock.http import Head
 from treadle.agent.mock.interactions import Interactions
@@ -111,7 +111,9 @@ class Provider:
                 return found.route.answer(self._request(found, head, body, number, home))
             if head.path == MODELS:
                 return plain(200, write(found.face.catalogue(self._script.model or "mock")))
-            return self._speak(found.face, head, body, number, home)
+            spoken = self._speak(found.face, head, body, number, home)
+            arrayed = head.path.endswith(STREAMED) and spoken.headers.get("content-type") == EVENTS
+            return as_array(spoken) if arrayed and query_of(head.query).get("alt") != "sse" else spoken
         except Refused as refused:
             delivery = refusal(found.face, refused)
             return replace(delivery, broken=True) if body is None else delivery

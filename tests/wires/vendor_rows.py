@@ -277,7 +277,7 @@ VENDORS: Final[dict[str, Vendor]] = {
         _bearer(),
         {"GROQ_BASE_URL": "{mock}/groq/openai/v1"},
         "/groq/openai/v1/chat/completions",
-        (413, _openai("Request too large for model", "rate_limit_exceeded", "tokens"), Busy),
+        (413, _openai("Request too large for model", "rate_limit_exceeded", "tokens"), RequestTooLarge),
         {"max_completion_tokens": 900, "model": "openai/gpt-oss-120b"},
     ),
     "vllm": Vendor(

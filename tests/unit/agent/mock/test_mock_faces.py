@@ -105,7 +105,7 @@ CLIENTS = {
         },
         ends='data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP"',
         stopped=('"finishReason": "SAFETY"', '"finishReason": "MAX_TOKENS"'),
-        streams="/v1/models/m:streamGenerateContent",
+        streams="/v1/models/m:streamGenerateContent?alt=sse",
     ),
     "interactions": Client(
         path="/v1/interactions",

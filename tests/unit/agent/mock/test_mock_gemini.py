@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol, cast
@@ -404,3 +405,37 @@ steps:
     assert failed.tool_response is not None
     assert failed.tool_response.response == {"error": "mock"}
     assert text.text == "Done."
+
+
+@pytest.mark.anyio
+async def test_without_alt_sse_a_stream_is_a_json_array_and_is_decoded_as_one(play: Play) -> None:
+    mock = await play("steps: [{text: one two three}]\n")
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
+    path = "/v1/models/gemini-x:streamGenerateContent"
+    async with httpx.AsyncClient(base_url=mock.url, headers={"x-goog-api-key": "k"}) as client:
+        array = await client.post(path, json=body)
+        events = await client.post(path, params={"alt": "sse"}, json=body)
+    assert array.headers["content-type"].startswith("application/json")
+    framed = [json.loads(line[6:]) for line in events.text.splitlines() if line.startswith("data: ")]
+    texts = [
+        ["".join(part["text"] for part in each["candidates"][0]["content"]["parts"]) for each in told]
+        for told in (array.json(), framed)
+    ]
+    assert texts[0] == texts[1]
+    assert "".join(texts[0]) == "one two three"
+
+
+@pytest.mark.anyio
+async def test_an_array_that_is_cut_off_is_not_closed(play: Play) -> None:
+    mock = await play("steps: [{text: one two three, faults: [{cut: 300}]}]\n")
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]}
+    async with (
+        httpx.AsyncClient(base_url=mock.url, headers={"x-goog-api-key": "k"}) as client,
+        client.stream("POST", "/v1/models/gemini-x:streamGenerateContent", json=body) as reply,
+    ):
+        chunks = reply.aiter_bytes()
+        received = await anext(chunks)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await anext(chunks)
+    assert received.startswith(b"[{")
+    assert not received.rstrip().endswith(b"]")
