@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from anyio import to_thread
@@ -15,7 +15,7 @@ from treadle.agent.events import CallFinished, Entry, MessageAdded
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, UserMessage
 from treadle.agent.providers.contract import ProviderError
-from treadle.agent.retrieval.chunks import Chunk, Piece, chunks
+from treadle.agent.retrieval.chunks import CHUNK, Chunk, Piece, chunks
 from treadle.agent.retrieval.shelf import Kept, Shelf, Source, words_of
 from treadle.agent.retrieval.vectors import Meaning, fused
 from treadle.tools.builtin.recall import Hit
@@ -45,12 +45,19 @@ class Archive:
         shown = await to_thread.run_sync(self._catch_up)
         found = await to_thread.run_sync(self.shelf.search, query, _RANKED, shown)
         numbers = [kept.id for kept in found]
+        near = await self._near(query, self.meaning) if self.meaning is not None else []
         if self.meaning is not None:
-            near = await self._near(query, self.meaning)
             numbers = fused(numbers, near, most=most + len(shown)) if near else numbers
         kept = await to_thread.run_sync(self.shelf.take, numbers)
         titles = await to_thread.run_sync(self.shelf.sources)
-        return [_hit(one, query, titles) for one in kept if one.source not in shown][:most]
+        # What is nearest in meaning may share no word with the query to show it by: it is shown whole.
+        whole = near[0] if near else None
+        hits = (
+            _hit(one, query, titles, CHUNK if one.id == whole else _EXCERPT)
+            for one in kept
+            if one.source not in shown
+        )
+        return list(islice(hits, most))
 
     async def whole(self, name: str) -> str | None:
         """Return an entry or a chunk by its id; None when there is none. Raises OSError."""
@@ -156,10 +163,10 @@ def _heading(chunk: Chunk) -> str:
     return ", ".join(part for part in (chunk.title, chunk.place) if part)
 
 
-def _hit(kept: Kept, query: str, titles: dict[str, str]) -> Hit:
+def _hit(kept: Kept, query: str, titles: dict[str, str], most: int) -> Hit:
     named = ", ".join(part for part in (titles.get(kept.source, ""), _heading(kept.chunk)) if part)
     is_entry = _ENTRY.fullmatch(kept.source)
-    return Hit(kept.source if is_entry else f"#{kept.id}", named, excerpt(kept.chunk.text, query))
+    return Hit(kept.source if is_entry else f"#{kept.id}", named, excerpt(kept.chunk.text, query, most))
 
 
 def excerpt(text: str, query: str, most: int = _EXCERPT) -> str:
