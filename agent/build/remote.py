@@ -31,6 +31,7 @@ from treadle.agent.providers.files import FileStore, store_of
 from treadle.agent.providers.keeping import delete_conversation, shelf_of
 from treadle.agent.providers.limits import limit
 from treadle.agent.providers.plain import Plain
+from treadle.agent.providers.vendor_rows import FILE_STORES, FileStoreName
 from treadle.agent.remote.branch import Branch
 from treadle.agent.remote.model import RemoteModel
 from treadle.agent.remote.place import Travel
@@ -77,15 +78,15 @@ class RemoteModels:
     def around(self, client: Client) -> LanguageModel:
         """Return a model around a client; the client itself where its provider keeps nothing."""
         config = self._config
-        endpoint = vendors.resolve(client.info.vendor, self._env, config.providers)
-        if endpoint.files is None and config.state == "stateless" and not config.background:
+        kind = FILE_STORES.get(client.info.vendor)
+        if kind is None and config.state == "stateless" and not config.background:
             return client
         uploads = None
-        if endpoint.files is not None:
-            plain = _plain_for_files(endpoint, config)
+        if kind is not None:
+            endpoint = vendors.resolve(client.info.vendor, self._env, config.providers)
+            plain = _plain_for_files(kind, endpoint, config)
             self._stack.push_async_callback(plain.aclose)
-            store = _store(endpoint.files, plain, endpoint, config)
-            uploads = Uploads(store, client.info, self._branch)
+            uploads = Uploads(_store(kind, plain, endpoint, config), client.info, self._branch)
         travel = Travel(config.state, config.background, config.connection.background)
         return RemoteModel(client, self._branch, travel, uploads)
 
@@ -105,16 +106,15 @@ async def upload(media: Media, model: LanguageModel, conversation: Conversation)
 @asynccontextmanager
 async def file_store(vendor: str, config: Config, env: Mapping[str, str]) -> AsyncGenerator[FileStore]:
     """Yield a vendor's store of files. Raises `ProviderError` when it has none, or is not to be reached so."""
-    row = vendors.VENDORS.get(vendor)
-    endpoint = (
-        None if row is not None and row.files is None else vendors.resolve(vendor, env, config.providers)
-    )
-    if endpoint is None or endpoint.files is None:
-        having = ", ".join(name for name, row in vendors.VENDORS.items() if row.files)
-        raise InvalidRequest(f"{vendor} keeps no files; these do: {having}")
-    plain = _plain_for_files(endpoint, config)
+    kind = FILE_STORES.get(vendor)
+    if kind is None:
+        if vendor not in vendors.VENDORS:
+            vendors.resolve(vendor, env, config.providers)
+        raise InvalidRequest(f"{vendor} keeps no files; these do: {', '.join(FILE_STORES)}")
+    endpoint = vendors.resolve(vendor, env, config.providers)
+    plain = _plain_for_files(kind, endpoint, config)
     try:
-        yield _store(endpoint.files, plain, endpoint, config)
+        yield _store(kind, plain, endpoint, config)
     finally:
         await plain.aclose()
 
@@ -173,18 +173,16 @@ async def _delete(kept: RemoteKept, config: Config, env: Mapping[str, str]) -> N
         await plain.aclose()
 
 
-def _plain_for_files(endpoint: vendors.Endpoint, config: Config) -> Plain:
+def _plain_for_files(kind: FileStoreName, endpoint: vendors.Endpoint, config: Config) -> Plain:
     """Return what reaches a store. Gemini's uploads go beside the version's path, so its calls begin above it."""
     url = endpoint.address("", endpoint.wire)
-    if endpoint.files == "gemini":
+    if kind == "gemini":
         parts = urlsplit(endpoint.base_url)
         url = urlunsplit(parts._replace(path=parts.path.rpartition("/")[0]))
     return Plain(transport_to(endpoint, url, config), endpoint.secrets)
 
 
-def _store(
-    kind: vendors.FileStoreName, plain: Plain, endpoint: vendors.Endpoint, config: Config
-) -> FileStore:
+def _store(kind: FileStoreName, plain: Plain, endpoint: vendors.Endpoint, config: Config) -> FileStore:
     said = config.providers.get(endpoint.vendor)
     most = limit(endpoint.vendor, endpoint.wire, "file_bytes", own=said.limits.given if said else None)
     return store_of(kind, plain, _version(endpoint.base_url), most)

@@ -45,8 +45,6 @@ class Vendor:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Those with variables are the account's scope."""
     dialects: ByWire = field(default_factory=dict[WireName, Dialect])
-    files: FileStoreName | None = None
-    """Whose way of keeping files it has; None when it keeps none."""
 
     @property
     def key_optional(self) -> bool:
@@ -89,7 +87,6 @@ VENDORS: Mapping[str, Vendor] = {
             ("OPENAI_API_KEY",),
             headers={"openai-organization": "{OPENAI_ORG_ID}", "openai-project": "{OPENAI_PROJECT_ID}"},
             dialects=dialects.OPENAI,
-            files="openai",
         ),
         Vendor(
             "anthropic",
@@ -99,7 +96,6 @@ VENDORS: Mapping[str, Vendor] = {
             auth="x-api-key",
             wire="anthropic",
             headers={"anthropic-workspace-id": "{ANTHROPIC_WORKSPACE_ID}"},
-            files="anthropic",
         ),
         Vendor(
             "gemini",
@@ -109,7 +105,6 @@ VENDORS: Mapping[str, Vendor] = {
             auth="x-goog-api-key",
             wire="gemini",
             dialects=dialects.GEMINI,
-            files="gemini",
         ),
         Vendor(
             "openrouter",
@@ -119,7 +114,7 @@ VENDORS: Mapping[str, Vendor] = {
             headers={"x-openrouter-title": "treadle"},
             dialects=dialects.OPENROUTER,
         ),
-        replace(_azure("azure", "/openai/v1"), files="openai"),
+        _azure("azure", "/openai/v1"),
         _azure(
             "azure-deployments",
             "/openai/deployments/{model}?api-version={AZURE_OPENAI_API_VERSION}",
@@ -194,7 +189,14 @@ VENDORS: Mapping[str, Vendor] = {
         replace(
             _local("mock", "", "{TREADLE_MOCK_URL}/v1", dialects=dialects.MOCK),
             stock_key="mock",
-            files="openai",
         ),
     )
 }
+FILE_STORES: Mapping[str, FileStoreName] = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "azure": "openai",
+    "mock": "openai",
+}
+"""Whose way of keeping files each vendor has; the others keep none."""

@@ -17,7 +17,7 @@ from treadle.agent.providers.contract import AuthFailed, Dialect, InvalidRequest
 from treadle.agent.providers.credentials import Grant, entra_grant, google_grant
 from treadle.agent.providers.dialects import ByWire
 from treadle.agent.providers.limits import LimitSettings
-from treadle.agent.providers.vendor_rows import VENDORS, Auth, FileStoreName, Vendor
+from treadle.agent.providers.vendor_rows import VENDORS, Auth, Vendor
 from treadle.sandbox.frozen import frozen
 from treadle.tools.contract import Frozen
 
@@ -51,8 +51,6 @@ class Endpoint:
     """What stands between the base URL and a wire's own path."""
     grant: Grant | None = None
     """What a token is had for, where the headers hold no key."""
-    files: FileStoreName | None = None
-    """Whose way of keeping files it has; None when it keeps none."""
 
     def address(self, model: str, wire: WireName) -> str:
         """Return the base URL of one model over one wire."""
@@ -102,7 +100,6 @@ def resolve(
         proxy=_proxy(base, env),
         paths={} if own.base_url else row.paths,
         grant=grant,
-        files=row.files,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from unit.agent.headless import Object, Treadle
 from unit.agent.remote.travelling import WAYS, ask, asked, kept, paid, stored, transcript, work
@@ -175,3 +176,22 @@ def test_a_session_may_change_how_its_requests_travel(treadle: Treadle) -> None:
         assert ask(treadle, *past, *options, "Go.").result["message"] == f"{number}."
     chained = ["previous_response_id" in body for body in asked(treadle)]
     assert chained == [False, False, True, False, False, False]
+
+
+def test_a_conversation_in_which_something_else_goes_on_is_left(treadle: Treadle) -> None:
+    work(treadle, "openai_responses", [{"text": "First."}, {"text": "Second.", "pace": {"polls": 2}}])
+    ask(treadle, "--state", "conversation", "One.")
+    ((_, busy),) = [each for each in kept(treadle.sessions[-1]) if each[0] == "conversation"]
+    other = {"model": "m", "input": "Other.", "conversation": busy, "background": True}
+    assert (
+        httpx.post(
+            f"{treadle.mock.url}/v1/responses", json=other, headers={"authorization": "Bearer k"}
+        ).status_code
+        == 200
+    )
+    ran = ask(treadle, "--state", "conversation", "--continue", "Two.")
+    assert (ran.code, ran.result["message"]) == (0, "Second.")
+    assert [each[1] == busy for each in kept(treadle.sessions[-1]) if each[0] == "conversation"] == [
+        True,
+        False,
+    ]
