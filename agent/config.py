@@ -76,6 +76,13 @@ class RetrievalSettings(Frozen):
     """VENDOR/MODEL whose vectors are searched beside the words; None goes by words alone."""
 
 
+class ToolSettings(Frozen):
+    """Which tools a session has."""
+
+    edit: Literal["edit", "patch", "both"] | None = None
+    """What files are changed with; None takes what the model does best."""
+
+
 class _Choices(Frozen):
     """What is chosen for a run: the settings that are values, not tables."""
 
@@ -104,6 +111,7 @@ class Config(_Choices):
         default_factory=dict[HostedKind, dict[str, Any] | bool]
     )
     """Tools that the provider runs: true, or the vendor's own options; false turns off what another place turned on."""
+    tools: ToolSettings = Field(default_factory=ToolSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     connection: ConnectionSettings = Field(default_factory=ConnectionSettings)
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
@@ -308,6 +316,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "context": ContextSettings,
     "retrieval": RetrievalSettings,
     "reply": ReplySettings,
+    "tools": ToolSettings,
     "connection": ConnectionSettings,
     "retries": Retries,
     "timeouts": Timeouts,

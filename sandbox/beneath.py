@@ -17,15 +17,15 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
-def open_beneath(root: str, steps: Sequence[str], path: str) -> Generator[int]:
-    """Open the folder below `root` that the names lead to, making what is missing.
+def open_beneath(root: str, steps: Sequence[str], path: str, *, make: bool = True) -> Generator[int]:
+    """Open the folder below `root` that the names lead to, making what is missing unless told not to.
 
     `path` is what messages call it. Raises `OutsideWorkspace` when a name turns out to be a link.
     """
     current = os.open(root, _FOLDER)
     try:
         for step in steps:
-            below = _enter(current, step, path)
+            below = _enter(current, step, path, make=make)
             os.close(current)
             current = below
         yield current
@@ -33,10 +33,12 @@ def open_beneath(root: str, steps: Sequence[str], path: str) -> Generator[int]:
         os.close(current)
 
 
-def _enter(folder: int, name: str, path: str) -> int:
+def _enter(folder: int, name: str, path: str, *, make: bool) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=folder)
     except FileNotFoundError:
+        if not make:
+            raise
         with suppress(FileExistsError):
             os.mkdir(name, dir_fd=folder)
         made = os.open(name, _FOLDER, dir_fd=folder)

@@ -52,6 +52,8 @@ class Command:
     cwd: str
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     """Set on top of the sandbox's own clean environment."""
+    terminal: bool = False
+    """True gives it a terminal of 120 columns and 40 rows, as input, output and error."""
 
 
 @frozen
@@ -90,8 +92,16 @@ class Process(Protocol):
         """
         ...
 
-    async def send(self, data: bytes) -> None:
-        """Write to its standard input. Raises `ProcessGone` when it does not read any more."""
+    @property
+    def told(self) -> bytes:
+        """What it has told us aside, by writing to the descriptor that `TREADLE_TELL` names; 64 KiB at most."""
+        ...
+
+    async def send(self, data: bytes, *, last: bool = False) -> None:
+        """Write to its standard input, and end that input where this is the last.
+
+        Raises `ProcessGone` when it does not read any more.
+        """
         ...
 
     async def wait(self) -> int:
@@ -156,6 +166,17 @@ class Files(Protocol):
         """Replace or create a file whole and atomically, keeping mode and link; parents are made.
 
         `expect` is the version it must still have; None means that it must not exist. Raises `ChangedOnDisk`.
+        """
+        ...
+
+    async def remove(self, path: str, *, expect: Version) -> None:
+        """Remove a file; a link is none. Raises `ChangedOnDisk` when it is not this version any more."""
+        ...
+
+    async def move(self, path: str, target: str, *, expect: Version) -> None:
+        """Give a file another name, with mode, owner and all; parents are made. A link is none.
+
+        Raises `ChangedOnDisk` when it is not this version any more, or when there is something at `target`.
         """
         ...
 

@@ -67,6 +67,12 @@ class HostFiles:
         size = max(len(data), expect.size if expect else 0)
         return await _somewhere(size, self._write, path, data, expect)
 
+    async def remove(self, path: str, *, expect: Version) -> None:
+        await _somewhere(expect.size, self._remove, path, expect)
+
+    async def move(self, path: str, target: str, *, expect: Version) -> None:
+        await _somewhere(expect.size, self._move, path, target, expect)
+
     async def list(self, path: str) -> Sequence[FileInfo]:
         return await to_thread.run_sync(self._list, path)
 
@@ -100,7 +106,37 @@ class HostFiles:
             os.close(descriptor)
 
     def _write(self, path: str, data: bytes, expect: Version | None) -> Version:
-        real = Path(os.path.realpath(path))
+        root, steps = self._located(Path(os.path.realpath(path)), path)
+        with open_beneath(root, steps[:-1], path) as folder:
+            return _replace(folder, steps[-1], data, expect, path)
+
+    def _remove(self, path: str, expect: Version) -> None:
+        with self._named(path, make=False) as (folder, name):
+            _check(folder, name, expect, path)
+            os.unlink(name, dir_fd=folder)
+
+    def _move(self, path: str, target: str, expect: Version) -> None:
+        with self._named(path, make=False) as (folder, name):
+            _check(folder, name, expect, path)
+            with self._named(target, make=True) as (other, new):
+                try:
+                    _take(folder, name, other, new)
+                except FileExistsError as error:
+                    raise ChangedOnDisk(f"{target} exists already.") from error
+
+    @contextmanager
+    def _named(self, path: str, *, make: bool) -> Generator[tuple[int, str]]:
+        """Open the folder that a name lies in; what the name itself leads to does not count."""
+        real = Path(os.path.realpath(Path(path).parent), Path(path).name)
+        root, steps = self._located(real, path)
+        with open_beneath(root, steps[:-1], path, make=make) as folder:
+            yield folder, steps[-1]
+
+    def _located(self, real: Path, path: str) -> tuple[str, tuple[str, ...]]:
+        """Return the root that a path without links lies in and the names from there to it.
+
+        Raises `OutsideWorkspace` for what may not be written.
+        """
         root = next((root for root in map(os.path.realpath, self._roots) if inside(str(real), (root,))), None)
         if root is None and str(real) in self._granted:
             root = next(str(folder) for folder in real.parents if folder.is_dir())
@@ -110,11 +146,9 @@ class HostFiles:
             )
         if self._masks.hide(str(real)):
             raise OutsideWorkspace(f"{path} is hidden from tools because it holds secrets.")
-        steps = real.relative_to(root).parts
         if any(step.lower() == ".git" for step in real.parts):
             raise OutsideWorkspace(f"{path} is inside .git, which file tools do not write.")
-        with open_beneath(root, steps[:-1], path) as folder:
-            return _replace(folder, steps[-1], data, expect, path)
+        return root, real.relative_to(root).parts
 
 
 def _replace(folder: int, name: str, data: bytes, expect: Version | None, path: str) -> Version:
@@ -142,6 +176,19 @@ def _replace(folder: int, name: str, data: bytes, expect: Version | None, path: 
     finally:
         if old is not None:
             os.close(old)
+
+
+def _check(folder: int, name: str, expect: Version, path: str) -> None:
+    """Raise `ChangedOnDisk` unless the file is this version."""
+    descriptor = _old(folder, name, path)
+    if descriptor is None:
+        raise ChangedOnDisk(_change(path, None, expect))
+    try:
+        now = _version(descriptor)
+    finally:
+        os.close(descriptor)
+    if (now.sha256, now.size) != (expect.sha256, expect.size):
+        raise ChangedOnDisk(_change(path, now, expect))
 
 
 def _old(folder: int, name: str, path: str) -> int | None:
@@ -183,15 +230,26 @@ def _dress(descriptor: int, old: int | None, folder: int) -> None:
 
 
 def _place(folder: int, temporary: str, name: str, *, new: bool) -> None:
-    """Rename; a file that must be new is linked instead, which fails when another was faster."""
+    """Rename within a folder, over what is there unless it must be new."""
     if new:
-        try:
-            os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            return
-        except OSError as error:
-            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:  # no hard links here
-                raise
-    os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        _take(folder, temporary, folder, name)
+    else:
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _take(folder: int, name: str, other: int, new: str) -> None:
+    """Give a file a new name by linking it there, which fails when something has that name, however late it came."""
+    try:
+        os.link(name, new, src_dir_fd=folder, dst_dir_fd=other, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:  # no hard links here
+            raise
+        with suppress(FileNotFoundError):
+            os.stat(new, dir_fd=other, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from None
+        os.rename(name, new, src_dir_fd=folder, dst_dir_fd=other)
+        return
+    os.unlink(name, dir_fd=folder)
 
 
 def _read(descriptor: int, start: int, size: int | None) -> bytes:

@@ -168,6 +168,12 @@ class MemoryFiles:
         self.files[path] = data
         return Version(str(hash(data)), len(data), 0)
 
+    async def remove(self, path: str, *, expect: Version) -> None:
+        del self.files[path]
+
+    async def move(self, path: str, target: str, *, expect: Version) -> None:
+        self.files[target] = self.files.pop(path)
+
     async def list(self, path: str) -> Sequence[FileInfo]:
         return [await self.info(name) for name in sorted(self.files) if name.startswith(path)]
 

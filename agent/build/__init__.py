@@ -16,6 +16,7 @@ from treadle.agent.build.news import DeeperInstructions, joined
 from treadle.agent.build.offer import (
     answers_by_tool,
     check_hosted,
+    edits_by,
     make_calls,
     offer_answer,
     tokens_of,
@@ -82,13 +83,14 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             settings = settings_of(opening, log)
             sandbox = connections.enter_context(confined(opening, root, spill, settings.mode))
             record = Record(log)
-            calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode)
+            first, info = next(iter(chain)), next(iter(chain.values())).info
+            edits = edits_by(opening.config, info, log)
+            calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode, edits=edits)
             recall = await connections.enter_async_context(recalling(opening, spill, log))
             if opening.tools != "none":
                 calls.toolbox.plug("recall", [recall.tool], deferred=opening.tools == "all")
             for client in chain.values() if hosted else ():
                 check_hosted(client, (*calls.toolbox.snapshot().specs, *hosted))
-            first, info = next(iter(chain)), next(iter(chain.values())).info
             by_tool = answers_by_tool(opening, info, log)
             if by_tool:
                 offer_answer(calls.toolbox, opening.answer.output)
@@ -131,7 +133,7 @@ def open_calls(opening: Opening) -> Generator[Calls]:
     root, mode = workspace(opening.folder), opening.config.mode or "auto"
     with spill_folder(Path(), ephemeral=True) as spill, confined(opening, root, spill, mode) as sandbox:
         record = Record(SessionLog(None))
-        yield make_calls(opening, sandbox, record, SpillFolder(spill), mode)
+        yield make_calls(opening, sandbox, record, SpillFolder(spill), mode, edits=edits_by(opening.config))
 
 
 def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapshots:

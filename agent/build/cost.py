@@ -9,6 +9,7 @@ from functools import cache
 from treadle.agent.build import open_calls
 from treadle.agent.build.model import wire
 from treadle.agent.build.models import one_model
+from treadle.agent.build.offer import edits_by
 from treadle.agent.build.opening import Opening, workspace
 from treadle.agent.build.start import facts
 from treadle.agent.cache.estimate import Course, Estimate, First, estimate
@@ -52,7 +53,9 @@ def offers(opening: Opening, models: Sequence[str], jobs: Sequence[str], course:
     for spec in models:
         info = _info(opening.config, spec, datetime.now(UTC))
         row, prices = row_of(info), info.prices
-        firsts = [_first(ModelRequest((load("system"),), specs, (*told, user(job))), info) for job in jobs]
+        edits = edits_by(opening.config, info)
+        tools = tuple(tool for tool in specs if tool.name not in {"edit", "patch"} or tool.name in edits)
+        firsts = [_first(ModelRequest((load("system"),), tools, (*told, user(job))), info) for job in jobs]
         each = [estimate(first, row, prices, course) for first in firsts]
         whole = each[0]
         for one in each[1:]:

@@ -11,6 +11,7 @@ from typing import Literal
 from treadle.agent.build.opening import Opening
 from treadle.agent.build.skills import skills_tool
 from treadle.agent.checks import Check, fits_schema, is_json, verified
+from treadle.agent.config import Config
 from treadle.agent.desk import Wanted
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import AssistantMessage, ToolMessage, user
@@ -31,8 +32,24 @@ from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spi
 from treadle.tools.toolbox import Toolbox
 
 
-def make_calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill, mode: Mode) -> Calls:
-    """Put together what runs calls, with the tools that were chosen."""
+def edits_by(config: Config, info: ModelInfo | None = None, log: SessionLog | None = None) -> frozenset[str]:
+    """Return the names of the tools that files are changed with; all there are for no model in particular.
+
+    A session that goes on keeps what it has.
+    """
+    if log is not None and log.head is not None:
+        return frozenset(tool.name for tool in log.conversation.prefix.tools)
+    chosen = config.tools.edit or (info.dialect.get("edit_tool", "edit") if info is not None else "both")
+    return _EDITS if chosen == "both" else frozenset({chosen})
+
+
+_EDITS = frozenset({"edit", "patch"})
+
+
+def make_calls(
+    opening: Opening, sandbox: Sandbox, record: Record, spill: Spill, mode: Mode, *, edits: frozenset[str]
+) -> Calls:
+    """Put together what runs calls, with the tools that were chosen; `edits` are those that change files."""
     config = opening.config
     rules = [
         *(parse_rule(text, "allow") for text in config.allow),
@@ -47,7 +64,9 @@ def make_calls(opening: Opening, sandbox: Sandbox, record: Record, spill: Spill,
     offered = (*builtin_tools(Seen(partial(_sent, record.log)), spill, ripgrep), dispatcher)
     if any(not skill.hidden for skill in opening.guidance.skills):
         offered = (*offered, skills_tool(opening.guidance.skills))
-    toolbox.plug("builtin", [tool for tool in offered if _is_offered(tool, opening.tools)])
+    unused = _EDITS - edits
+    chosen = [tool for tool in offered if _is_offered(tool, opening.tools) and tool.spec.name not in unused]
+    toolbox.plug("builtin", chosen)
     return calls
 
 

@@ -236,7 +236,7 @@ def _call_item(name: str, call: ToolCall, result: ToolResult | None) -> JsonObje
             command = details.get("command") or told_arguments(call).get("command", "")
             item |= {"type": "command_execution", "command": command}
             return item | {"exit_code": details.get("exit_code"), "output": output}
-        case "write" | "edit":
+        case "write" | "edit" | "patch":
             changes = details.get("changes") or [
                 {"path": str(told_arguments(call).get("path", "")), "kind": "update"}
             ]

@@ -9,6 +9,7 @@ from treadle.agent.providers.contract import Dialect, WireName
 
 ByWire: TypeAlias = Mapping[WireName, Dialect]
 
+# Of every wire: `edit_tool` names what a session changes files with, "edit" or "patch"; absent it is "edit".
 _COMMON = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "top_logprobs", "stop")
 _OPEN_WEIGHTS = {name: name for name in (*_COMMON, "top_k", "min_p")}
 _LEGACY = {"sampling": {**_OPEN_WEIGHTS, "top_logprobs": "logprobs"}}
@@ -199,6 +200,7 @@ def _gpt(first: str, last: str, default: str, more: Dialect) -> Dialect:
         "sampling_unless_reasoning": ("temperature", "top_p", "top_logprobs"),
         "verbosity": True,
         "freeform": True,
+        "edit_tool": "patch",
         **more,
     }
 

@@ -84,18 +84,20 @@ class Change:
         return {"changes": [{"path": self.path, "kind": self.kind}], "diff": self.diff}
 
 
-def change(path: str, old: bytes | None, new: bytes) -> Change:
-    """Compare what a file held before, None when it did not exist, with what it holds now."""
-    lines = list(_diff(_lines(old or b""), _lines(new)))
+def change(path: str, old: bytes | None, new: bytes | None) -> Change:
+    """Compare what a file held before with what it holds now; None when there was or is no such file."""
+    lines = list(_diff(_lines(old or b""), _lines(new or b"")))
     added = sum(line.startswith("+") for line in lines)
     removed = sum(line.startswith("-") for line in lines)
-    names = [f"--- {'/dev/null' if old is None else f'a/{path}'}\n", f"+++ b/{path}\n"] if lines else []
+    before, after = "/dev/null" if old is None else f"a/{path}", "/dev/null" if new is None else f"b/{path}"
+    names = [f"--- {before}\n", f"+++ {after}\n"] if lines else []
     text = "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in names + lines
     )
     if len(text) > _DIFF_SHOWN:
         text = text[: text.rfind("\n", 0, _DIFF_SHOWN) + 1] + "[the rest of this diff is left out]\n"
-    return Change(path, "add" if old is None else "update", text, added, removed)
+    kind = "add" if old is None else "delete" if new is None else "update"
+    return Change(path, kind, text, added, removed)
 
 
 def _lines(data: bytes) -> list[str]:

@@ -18,12 +18,13 @@ from treadle.tools.contract import ToolError
 
 _COMPARED = 400
 """Lines of an edit of which those that stay are found one by one; of a longer one, those at its ends."""
-_SAME = str.maketrans({
+SAME = str.maketrans({
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d", "-"),
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"'),
     **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
 })
+"""Signs that copies confuse, and what stands for them all."""
 
 
 @frozen
@@ -173,8 +174,8 @@ def _opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int,
 
 
 def _but_punctuation(text: str, old: str, new: str) -> list[Range]:
-    normal = text.translate(_SAME)
-    if not old.strip() or (normal == text and old.translate(_SAME) == old):
+    normal = text.translate(SAME)
+    if not old.strip() or (normal == text and old.translate(SAME) == old):
         return []
     head = _common(old, new)
     tail = min(_common(old[::-1], new[::-1]), len(old) - head, len(new) - head)
@@ -189,7 +190,7 @@ def _but_punctuation(text: str, old: str, new: str) -> list[Range]:
 
 
 def _pattern(old: str) -> re.Pattern[str]:
-    return re.compile(r"\r?\n".join(map(re.escape, old.translate(_SAME).split("\n"))))
+    return re.compile(r"\r?\n".join(map(re.escape, old.translate(SAME).split("\n"))))
 
 
 def _end(text: str, start: int, old: str) -> int:

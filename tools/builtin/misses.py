@@ -17,25 +17,33 @@ _LINE = 200
 _NUMBERED = re.compile(r"^\s*\d+[\t|:]")
 
 
-def why_missed(data: bytes, encoding: Encoding, old: str, new: str) -> str:
-    """Say what is likely wrong with `old`, and show the region of the file that is nearest to it."""
+def why_missed(
+    data: bytes, encoding: Encoding, old: str, new: str, names: tuple[str, str] = ("old", "new")
+) -> str:
+    """Say what is likely wrong with `old`, and show the region of the file that is nearest to it.
+
+    `names` are what the two texts are called.
+    """
     text = data.removeprefix(encoding.mark).decode(encoding.codec, "replace").replace("\r\n", "\n")
     wanted = old.replace("\r\n", "\n").strip("\n").split("\n")
     lines = text.split("\n")
     start = _nearest(lines[:_LOOKED_AT], wanted)
     region = lines[start : start + len(wanted)] if start is not None else []
-    why = _cause(text, wanted, new.replace("\r\n", "\n"), region)
+    there = _line_of(text, new.replace("\r\n", "\n"))
+    why = _cause(text, wanted, region) if there is None else f"{names[1]} is already there, at line {there}"
     if start is None:
-        return f"old was not found; {why}"
+        return f"{names[0]} was not found; {why}"
     first = max(start - 1, 0)
     near = lines[first : first + min(len(wanted) + 2, _SHOWN)]
     numbered = [f"{number}\t{line[:_LINE]}" for number, line in enumerate(near, first + 1)]
-    return "\n".join((f"old was not found; {why}. The nearest lines:", *numbered))
+    return "\n".join((f"{names[0]} was not found; {why}. The nearest lines:", *numbered))
 
 
-def _cause(text: str, wanted: Sequence[str], new: str, region: Sequence[str]) -> str:
-    if len(new.strip()) > 3 and new in text:
-        return f"new is already there, at line {text.count(chr(10), 0, text.find(new)) + 1}"
+def _line_of(text: str, new: str) -> int | None:
+    return text.count("\n", 0, text.find(new)) + 1 if len(new.strip()) > 3 and new in text else None
+
+
+def _cause(text: str, wanted: Sequence[str], region: Sequence[str]) -> str:
     bare = [_NUMBERED.sub("", line) for line in wanted]
     if all(map(_NUMBERED.match, wanted)) and "\n".join(bare) in text:
         return "it holds the line numbers that read shows; leave them out"

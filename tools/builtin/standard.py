@@ -9,7 +9,16 @@ from importlib.resources import files
 from treadle.prompts import load
 from treadle.sandbox.contract import Access, Place
 from treadle.tools.builtin.changes import Seen
-from treadle.tools.contract import Function, JsonObject, Outcome, Spill, Tool, ToolContext
+from treadle.tools.contract import (
+    Freeform,
+    Function,
+    Grammar,
+    JsonObject,
+    Outcome,
+    Spill,
+    Tool,
+    ToolContext,
+)
 
 
 def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, ...]:
@@ -33,6 +42,11 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
 
         return grep_tool(ripgrep)
 
+    def patch() -> Tool:
+        from treadle.tools.builtin.patch import PatchTool
+
+        return PatchTool(patch_spec, seen)
+
     def plan() -> Tool:
         from treadle.tools.builtin.plan import plan_tool
 
@@ -53,7 +67,10 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
 
         return write_tool(seen)
 
-    parameters = json.loads(files("treadle.tools.builtin").joinpath("parameters.json").read_text("utf-8"))
+    here = files("treadle.tools.builtin")
+    grammar = Grammar(syntax="lark", definition=here.joinpath("patch.lark").read_text("utf-8"))
+    patch_spec = Freeform(name="patch", description=load("tools/patch"), grammar=grammar)
+    parameters = json.loads(here.joinpath("parameters.json").read_text("utf-8"))
     makers = {
         "edit": edit,
         "glob": glob,
@@ -63,10 +80,11 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
         "shell": shell,
         "write": write,
     }
-    return tuple(
+    told = (
         Later(Function(name=name, description=load(f"tools/{name}"), parameters=parameters[name]), make)
         for name, make in makers.items()
     )
+    return (*told, Later(patch_spec, patch))
 
 
 class Later:
@@ -75,13 +93,13 @@ class Later:
     A start tells the model of all tools and calls none: their modules and argument models would take a twentieth of it.
     """
 
-    def __init__(self, spec: Function, make: Callable[[], Tool]) -> None:
+    def __init__(self, spec: Function | Freeform, make: Callable[[], Tool]) -> None:
         self._spec = spec
         self._make = make
         self._made: Tool | None = None
 
     @property
-    def spec(self) -> Function:
+    def spec(self) -> Function | Freeform:
         return self._spec
 
     @property
