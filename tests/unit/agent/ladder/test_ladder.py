@@ -47,7 +47,7 @@ from treadle.agent.step import Calls
 from treadle.tools.contract import Content, FileRef, Function, Media, Text, ToolResult
 from treadle.tools.toolbox import Toolbox
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 MB = 1_000_000
 CLAUDE = ModelInfo(id="claude-1", wire="anthropic", vendor="anthropic", endpoint="e", context_window=2 * MB)
 GPT = ModelInfo(
