@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,11 +16,14 @@ from treadle.agent.frontends.outcome import Result
 from treadle.agent.frontends.outputs import Lines, Output, OutputClosed, complain
 from treadle.agent.session import Session
 from treadle.agent.workspace import DiffError
+from treadle.tools.contract import as_object
 
 if TYPE_CHECKING:
     from treadle.agent.workspace.diff import Snapshots
 
 RESULT, EVENTS, DIFF, SESSION = "result.json", "events.jsonl", "workspace.diff", "session.jsonl"
+MADE = "artifacts"
+"""The folder in which the pictures and other files that were made are copied."""
 
 
 class FolderOutput:
@@ -28,6 +32,8 @@ class FolderOutput:
     def __init__(self, folder: Path, shown: Output) -> None:
         """Make the folder. Raises OSError when it cannot be written."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name in _made_before(folder / RESULT):
+            (folder / MADE / name).unlink(missing_ok=True)
         for name in (RESULT, DIFF, SESSION):
             (folder / name).unlink(missing_ok=True)
         self._folder = folder.resolve()
@@ -58,6 +64,9 @@ class FolderOutput:
         """Write what is left to write. A file that cannot be written is told and spoils no other."""
         self._attempt(DIFF, self._write_diff)
         self._attempt(SESSION, self._copy_session)
+        for number, artifact in enumerate(result.found.artifacts):
+            made = Path(str(artifact["path"]))
+            self._attempt(f"{MADE}/{made.name}", partial(self._copy_made, made, number, result))
         self._store.cleanup()
         try:
             self._shown.end(result)
@@ -84,6 +93,16 @@ class FolderOutput:
             shutil.copyfile(self._session, self._folder / SESSION)
             (self._folder / SESSION).chmod(0o600)
 
+    def _copy_made(self, made: Path, number: int, result: Result) -> None:
+        """Copy a file that was made. Of two with one name the later one gets its number; a link is no file."""
+        if made.is_symlink():
+            raise OSError(f"{made} is a link")
+        earlier = {Path(str(each["path"])).name for each in result.found.artifacts[:number]}
+        to = self._folder / MADE / (f"{number}-{made.name}" if made.name in earlier else made.name)
+        to.parent.mkdir(exist_ok=True)
+        shutil.copyfile(made, to)
+        to.chmod(0o600)
+
     def _finish(self, result: Result) -> None:
         self._lines.end(result)
         self._events.close()
@@ -93,6 +112,17 @@ class FolderOutput:
     def _write(self, line: str) -> None:
         self._events.write(line + "\n")
         self._events.flush()
+
+
+def _made_before(result: Path) -> list[str]:
+    """Return the names of what an earlier run copied, as its result tells them."""
+    try:
+        told = as_object(json.loads(result.read_text(encoding="utf-8"))) or {}
+    except (OSError, ValueError, RecursionError):
+        return []
+    paths = [str((as_object(each) or {}).get("path") or "") for each in told.get("artifacts") or ()]
+    names = [Path(path).name for path in paths]
+    return [name for number, kept in enumerate(names) if kept for name in (kept, f"{number}-{kept}")]
 
 
 def leave_result(folder: Path, result: Result) -> None:

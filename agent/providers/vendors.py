@@ -85,7 +85,7 @@ def resolve(
     proof, grant = _proof(row, own, env)
     scope = {header: value for header, text in row.headers.items() if (value := _filled(text, env))}
     if grant is not None:
-        grant = replace(grant, proxy=_proxy(grant.url, env))
+        grant = replace(grant, proxy=None if grant.metadata else _proxy(grant.url, env))
     scoped = (f"{header}: {value}" for header, value in sorted(scope.items()) if row.headers[header] != value)
     return Endpoint(
         vendor=name,

@@ -69,6 +69,22 @@ def test_a_picture_that_the_model_made_is_saved_beside_the_session_and_listed(tm
     assert (drawn["name"], drawn["arguments"]) == ("image_generation", "a dot")
 
 
+def test_pictures_are_copied_to_the_output_folder_in_place_of_those_of_an_earlier_run(tmp_path: Path) -> None:
+    script = "steps: [{hosted: [{image_generation: {prompt: a dot}}], text: Here it is.}]"
+    out = tmp_path / "out"
+    with provider(tmp_path, script) as served:
+        home = home_for(tmp_path, served)
+        chosen = ("-m", GPT, "--tools", "none", "--output-dir", str(out))
+        first = home.run(*chosen, "-c", "hosted.image_generation=true", "Draw.")
+        picture = Path(first.result["artifacts"][0]["path"])
+        (copied,) = (out / "artifacts").iterdir()
+        assert (copied.name, copied.read_bytes()) == (picture.name, picture.read_bytes())
+        assert stat.S_IMODE(copied.stat().st_mode) == 0o600
+        (out / "artifacts" / "mine.txt").touch()
+        home.run("-m", "mock/m", "--tools", "none", "--output-dir", str(out), "Say.")
+    assert [each.name for each in (out / "artifacts").iterdir()] == ["mine.txt"]
+
+
 def test_an_ephemeral_session_says_that_it_keeps_no_picture(tmp_path: Path) -> None:
     script = "steps: [{hosted: [{image_generation: {}}], text: Here it is.}]"
     with provider(tmp_path, script) as served:

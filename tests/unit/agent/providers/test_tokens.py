@@ -209,7 +209,7 @@ def test_a_users_login_is_found_where_it_was_left(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("{}", "type None"),
-        ('{"type": "external_account"}', "GOOGLE_OAUTH_ACCESS_TOKEN"),
+        ('{"type": "external_account_authorized_user"}', "GOOGLE_OAUTH_ACCESS_TOKEN"),
         ('{"type": "authorized_user", "client_id": "c", "client_secret": ""}', "lack client_secret"),
         ('{"type": "service_account", "client_email": 3}', "lack client_email"),
         ("[1]", "not a JSON object"),
@@ -326,3 +326,96 @@ def test_a_place_that_is_missing_or_none_is_said_before_anything_is_sent(
 ) -> None:
     with pytest.raises(InvalidRequest, match=word):
         resolve("vertex", env)
+
+
+async def test_on_a_machine_of_googles_the_metadata_server_is_asked(tmp_path: Path) -> None:
+    async with endpoint(answer(access_token="tok-1", expires_in=3600, token_type="Bearer")) as server:
+        host = server.url.removeprefix("http://").removesuffix("/v1")
+        asked = google_grant({"HOME": str(tmp_path), "GCE_METADATA_HOST": host})
+        tokens = Tokens(asked)
+        assert (await tokens.headers())["authorization"] == "Bearer tok-1"
+        await tokens.aclose()
+    head = server.requests[0].lower()
+    assert head.startswith(b"get /computemetadata/v1/instance/service-accounts/default/token http/1.1")
+    assert b"metadata-flavor: google" in head
+
+
+def test_the_metadata_server_has_a_usual_name_and_is_never_looked_for_elsewhere(tmp_path: Path) -> None:
+    run = google_grant({"HOME": str(tmp_path), "K_SERVICE": "mine"})
+    assert run.url.startswith("http://metadata.google.internal/")
+    with pytest.raises(AuthFailed, match="GCE_METADATA_HOST"):
+        google_grant({"HOME": str(tmp_path)})
+    with pytest.raises(AuthFailed, match="no name of a host"):
+        google_grant({"HOME": str(tmp_path), "GCE_METADATA_HOST": "evil/path?x"})
+
+
+def external(folder: Path, server: Server, **more: Any) -> dict[str, str]:
+    """The environment of a workload whose token is exchanged at this server."""
+    told = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/pool",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": server.url,
+        "credential_source": {"file": str(folder / "token")},
+        **more,
+    }
+    (folder / "adc.json").write_text(json.dumps(told), encoding="utf-8")
+    return {"GOOGLE_APPLICATION_CREDENTIALS": str(folder / "adc.json")}
+
+
+async def test_anothers_token_in_a_file_is_exchanged_and_read_anew_each_time(tmp_path: Path) -> None:
+    clock = Clock()
+    async with endpoint(answer(access_token="tok-1", expires_in=100), answer(access_token="tok-2")) as server:
+        tokens = Tokens(google_grant(external(tmp_path, server)), clock=clock)
+        for number in (1, 2):
+            (tmp_path / "token").write_text(f"theirs-{number}\n", encoding="utf-8")
+            assert (await tokens.headers())["authorization"] == f"Bearer tok-{number}"
+            clock.now += 200
+        await tokens.aclose()
+    sent = [form(request) for request in server.requests]
+    assert [each["subject_token"] for each in sent] == ["theirs-1", "theirs-2"]
+    assert sent[0]["grant_type"] == "urn:ietf:params:oauth:grant-type:token-exchange"
+    assert sent[0]["audience"] == "//iam.googleapis.com/pool"
+
+
+async def test_the_token_that_was_had_is_given_for_that_of_a_service_account(tmp_path: Path) -> None:
+    clock = Clock()
+    source = {"file": str(tmp_path / "token"), "format": {"type": "json", "subject_token_field_name": "jwt"}}
+    (tmp_path / "token").write_text('{"jwt": "theirs"}', encoding="utf-8")
+    until = "1970-01-01T00:26:40Z"
+    replies = (
+        answer(access_token="between", expires_in=9),
+        answer(accessToken="tok-1", expireTime=until),
+        answer(access_token="between", expires_in=9),
+        answer(403, error="denied"),
+    )
+    async with endpoint(*replies) as server:
+        env = external(
+            tmp_path, server, credential_source=source, service_account_impersonation_url=server.url
+        )
+        tokens = Tokens(google_grant(env), clock=clock)
+        assert (await tokens.headers())["authorization"] == "Bearer tok-1"
+        clock.now = 1539
+        assert (await tokens.headers())["authorization"] == "Bearer tok-1"
+        clock.now = 1541
+        with pytest.raises(AuthFailed, match="denied"):
+            await tokens.headers()
+        await tokens.aclose()
+    assert form(server.requests[0])["subject_token"] == "theirs"
+    assert b"authorization: bearer between" in server.requests[1].lower()
+    assert json.loads(server.requests[1].partition(b"\r\n\r\n")[2]) == {
+        "scope": ["https://www.googleapis.com/auth/cloud-platform"]
+    }
+
+
+async def test_a_workload_whose_token_cannot_be_had_is_told(tmp_path: Path) -> None:
+    server = Server("https://sts.example.org/v1/token")
+    with pytest.raises(AuthFailed, match="elsewhere than a file"):
+        google_grant(external(tmp_path, server, credential_source={"url": "http://x"}))
+    tokens = Tokens(google_grant(external(tmp_path, server)))
+    with pytest.raises(AuthFailed, match="cannot be read"):
+        await tokens.headers()
+    await tokens.aclose()
+    plain = external(tmp_path, server, service_account_impersonation_url="http://iam.example.org")
+    with pytest.raises(AuthFailed, match="not reached over https"):
+        Tokens(google_grant(plain))
