@@ -161,7 +161,7 @@ def _spans(data: bytes, encoding: Encoding, edit: Edit, number: int) -> list[_Sp
         )
     if not edit.new.isascii() and not _decodes(data, encoding):
         raise ToolError("the file is not UTF-8; only ASCII text can be put into it")
-    return [_Span(start, end, _with_ends(data, encoding, start, new), number) for start, end in places]
+    return [_Span(start, end, _with_ends(data, encoding, start, old, new), number) for start, end in places]
 
 
 def _decodes(data: bytes, encoding: Encoding) -> bool:
@@ -200,14 +200,16 @@ def _found(
     return list(places.values())
 
 
-def _with_ends(data: bytes, encoding: Encoding, start: int, new: bytes) -> bytes:
-    """Give the new text the line ends that the file has at this place."""
+def _with_ends(data: bytes, encoding: Encoding, start: int, old: bytes, new: bytes) -> bytes:
+    """Give the new text the line ends that the file has at this place; those that the old one did not have stay."""
     cr, lf = ("\r".encode(encoding.codec), "\n".encode(encoding.codec))
     at = data.find(lf, start)
     if at < 0:
         at = data.rfind(lf, 0, start)
     crlf = at >= len(cr) and data[at - len(cr) : at] == cr
-    return new.replace(cr + lf, lf).replace(lf, cr + lf) if crlf else new
+    if crlf:
+        return new.replace(cr + lf, lf).replace(lf, cr + lf)
+    return new.replace(cr + lf, lf) if cr + lf in old else new
 
 
 def _line(data: bytes, encoding: Encoding, position: int) -> int:
