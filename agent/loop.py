@@ -91,11 +91,10 @@ class Turn:
 
     async def _left_over(self) -> TurnEnded | None:
         """Judge the last reply of a turn that was killed before it ended: it is not asked for again."""
-        match self._log.conversation.messages[-1:]:
-            case (AssistantMessage(state="complete") as message,) if not self._inbox:
-                return await self._without_calls(message)
-            case _:
-                return None
+        last = self._log.conversation.messages[-1:]
+        if not self._inbox and last and isinstance(last[0], AssistantMessage) and last[0].state == "complete":
+            return await self._without_calls(last[0])
+        return None
 
     async def _step(self) -> TurnEnded | None:
         """Take one step. None when the turn goes on."""
@@ -118,7 +117,7 @@ class Turn:
             message = await self._warn(message)
             reply = reply.model_copy(update={"message": message})
         reply = await self._save(reply, message)
-        self._spent = self._spent.reply(message.usage, _cost(message, prices), reply.request_bytes)
+        self._spent = self._spent.reply(message.usage, cost(message.usage, prices), reply.request_bytes)
         if message.calls:
             return await self._run_calls(message, reply)
         await self._keep(reply)
@@ -236,7 +235,3 @@ class Turn:
         self._reminded.add(name)
         await self._keep(MessageAdded(message=notice(load(name))))
         return None
-
-
-def _cost(message: AssistantMessage, prices: Prices | None) -> float | None:
-    return cost(message.usage, prices) if prices is not None else message.usage.cost
