@@ -76,7 +76,7 @@ def section(size: int, runs: dict[str, Figures]) -> list[str]:
     return [
         TITLE,
         "",
-        f"`python -m benchmarks.documents`: Markdown of {size / 1e6:.1f} MB, attached with `--attach`; ten calls of "
+        f"`python -m benchmarks.documents`, load {os.getloadavg()[0]:.1f} when it ended: Markdown of {size / 1e6:.1f} MB, attached with `--attach`; ten calls of "
         "`recall`, whose results stay in the prompt. The mock's vectors know a few words that mean the same: two of "
         "the questions share no telling word with their answer. Goal: ≤ 10,000 tokens.",
         "",
