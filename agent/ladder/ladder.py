@@ -37,7 +37,7 @@ class Ladder:
         kind when it cannot be mended.
         """
         if isinstance(refused, StaleState):
-            return await self._seams.mend(conversation, model, refused)
+            return await self._mend(conversation, model, refused)
         told = self._scale.told(conversation, model, refused)
         over = await self._scale.over(conversation, model, told)
         if over is not None:
@@ -45,6 +45,15 @@ class Ladder:
         if refused is not None:
             raise refused
         return await self._seams.pays(conversation, model)
+
+    async def _mend(
+        self, conversation: Conversation, model: LanguageModel, refused: ProviderError
+    ) -> tuple[Body, ...]:
+        mended = await self._seams.mend(conversation, model, refused)
+        for body in mended:
+            if isinstance(body, HistoryRepaired):
+                await self._seams.show(Noted(text=body.reason))
+        return mended
 
     async def _climb(self, step: rungs.Step, told: Caps, refused: ProviderError | None) -> tuple[Body, ...]:
         made: list[Body] = []

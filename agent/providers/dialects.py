@@ -92,6 +92,7 @@ OPENROUTER: ByWire = {
             }
         },
         "cache_key": "session_id",
+        "cache_header": "x-session-affinity",
         "cache_marker": {"cache_control": {"type": "ephemeral"}},
         "cache_ttls": ("5m", "1h"),
         "cache_write": "m5",
@@ -295,6 +296,14 @@ CLAUDE_BUDGET: ByWire = {
         "sampling": "when_not_reasoning",
         "forced_tool_choice": "not_while_thinking",
         "hosted": {"computer_use": "computer_20250124"},
+    }
+}
+CLAUDE_OLD: ByWire = {
+    "anthropic": {
+        "thinking": "none",
+        "efforts": (),
+        "sampling": "when_not_reasoning",
+        "hosted": {"computer_use": None},
     }
 }
 CLAUDE_OPUS_4_5: ByWire = {

@@ -30,7 +30,7 @@ from treadle.agent.providers.contract import (
     Renderings,
     WireName,
 )
-from treadle.agent.providers.vendor_rows import VENDORS as ROWS
+from treadle.agent.providers.vendor_rows import FILE_STORES
 from treadle.tools.contract import Hosted, HostedKind, JsonObject, ToolSpec
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -211,7 +211,7 @@ def _keeps_files(name: str) -> bool:
     """Say whether files can be kept there, to be named in requests."""
     if name in WIRES:
         return WIRES[name].model.wire in _FILES
-    return ROWS[_vendor_of(name)].files is not None and _wire_of(name) in _FILES
+    return _vendor_of(name) in FILE_STORES and _wire_of(name) in _FILES
 
 
 def _vendor_of(name: str) -> str:

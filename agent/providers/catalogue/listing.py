@@ -151,12 +151,17 @@ class _Open:
         return ()
 
 
+_ELSEWHERE: Final = {"gemini": "claude-*"}
+"""What packages list for a vendor's whole house, and another vendor of ours serves."""
+
+
 def _names(vendor: str, sources: Sources) -> Collection[str]:
     """Return each name once, whatever its case: in the spelling of our rows, then of the packages."""
     ours, stems = _split(row.glob for row in ROWS.get(vendor, ()))
     own = (key.removeprefix(f"{vendor}/") for key in sources.settings if key.startswith(f"{vendor}/"))
     packaged = sources.shelf.book().names(vendor) if vendor in PACKAGED else ()
-    names = {name.lower(): name for name in (*sources.limits().names(vendor), *packaged)}
+    listed = (*sources.limits().names(vendor), *packaged)
+    names = {name.lower(): name for name in listed if not fnmatchcase(name, _ELSEWHERE.get(vendor, ""))}
     names.update({name: name for name in ours})
     names.update({name.lower(): name for name in own if not _WILD & set(name)})
     for stem in stems:  # a row of ours for a family of which no package has a model

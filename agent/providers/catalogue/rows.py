@@ -190,6 +190,9 @@ _CLAUDE: tuple[Row, ...] = (
     Row("claude-*-4-[0-5]*", dialects=dialects.CLAUDE_BUDGET),
     Row("claude-*-4", dialects=dialects.CLAUDE_BUDGET),
     Row("claude-*-4-20*", dialects=dialects.CLAUDE_BUDGET),
+    Row("claude-3-7*", dialects=dialects.CLAUDE_BUDGET),
+    Row("claude-[23]*", dialects=dialects.CLAUDE_OLD),
+    Row("claude-instant*", dialects=dialects.CLAUDE_OLD),
 )
 _AZURE = tuple(replace(row, prices=(), dialects=dialects.uncached(row.dialects)) for row in _OPENAI)
 _CHAT: tuple[WireName, ...] = ("openai_chat",)

@@ -302,7 +302,7 @@ async def test_what_stands_for_a_token_is_one_only_in_its_own_field_and_is_never
         id="m-1", wire="openai_chat", vendor="own", endpoint="e", dialect={"hosted": {"mcp": search}}
     )
     said = user(f'echo "authorization":"{mark}" {mark}')
-    asked = ModelRequest(system=(mark,), tools=(Hosted(kind="mcp"),), messages=(said,))
+    asked = ModelRequest(system=(mark,), tools=(Hosted(kind="mcp", config={"own": 1}),), messages=(said,))
     with anyio.fail_after(5):
         async with serving([HEAD, chunk(SAID + STOP + DONE), END]) as server:
             transport = Transport(Address(server.url, {}), Timeouts())
@@ -311,7 +311,7 @@ async def test_what_stands_for_a_token_is_one_only_in_its_own_field_and_is_never
                 await _listen(stream, Heard())
             await client.aclose()
     sent = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
-    assert sent["tools"] == [{"type": "mcp", "authorization": 'Bearer token-"9"'}]
+    assert sent["tools"] == [{"type": "mcp", "authorization": 'Bearer token-"9"', "own": 1}]
     assert [message["content"] for message in sent["messages"]] == [
         mark,
         f'echo "authorization":"{mark}" {mark}',
