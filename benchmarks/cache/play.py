@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from importlib.resources import files
 
 from benchmarks.cache.scenarios import STEP, Scenario
 from tests.fakes import Says, memory_sandbox
@@ -18,12 +18,14 @@ from treadle.agent.cache.planner import Planner
 from treadle.agent.compaction.compactor import Around, Compactor
 from treadle.agent.config import Config
 from treadle.agent.conversation import Conversation
-from treadle.agent.desk import Desk, MakeRoom
+from treadle.agent.desk import Desk, MakeRoom, room_enough
 from treadle.agent.events import Body, MessageAdded, Prefix, SessionOpened, ToolsChanged
+from treadle.agent.limits import Limits
 from treadle.agent.log import SessionLog
 from treadle.agent.messages import Message, UserMessage, notice, user
 from treadle.agent.mock.contract import Asked
 from treadle.agent.mock.script import Call, Step
+from treadle.agent.providers.client import Client
 from treadle.agent.providers.contract import (
     Caching,
     HttpCall,
@@ -39,12 +41,11 @@ from treadle.agent.step import Calls
 from treadle.agent.warmth import Warmth
 from treadle.prompts import load
 from treadle.sandbox.contract import Access, Place
-from treadle.tools.builtin.changes import Seen
-from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import Function, JsonObject, Outcome, Text, ToolContext
 from treadle.tools.toolbox import Toolbox
 
 ENV = {f"{vendor}_API_KEY": "k" for vendor in ("ANTHROPIC", "OPENAI", "GEMINI", "DEEPSEEK")}
+ENV["TREADLE_MOCK_URL"] = "http://127.0.0.1:9"
 HEADS = ("Goal", "Constraints", "Decisions", "Files", "Commands that work", "Dead ends", "Next step")
 NOTE = "\n".join(f"## {head}\nnone" for head in HEADS)
 TASK = "Read the pages, one after the other, and say what they have in common."
@@ -85,11 +86,6 @@ class Page:
         return Outcome((Text(text=lines[:size]),))
 
 
-class _Spill:
-    def path(self, call_id: str) -> str:
-        return str(Path("/w") / call_id)
-
-
 class _Marked:
     """A model whose requests are marked otherwise than planned."""
 
@@ -116,7 +112,7 @@ class _Story:
         self._number = 0
         self.times: list[float] = []
         self.provider = Provider(self._say, self._asked)
-        self._scenario = scenario
+        self.scenario = scenario
         self._noting = False
 
     def now(self) -> datetime:
@@ -152,31 +148,15 @@ def _said(message: Message) -> str:
 async def play(scenario: Scenario, spec: str, marking: Marking | None = None) -> Played:
     """Play a session with a model; `marking` changes what is asked of the cache, None leaves that to the planner."""
     story = _Story(scenario)
-    client = language_model(spec, Config(), ENV)
-    model = story.provider.through(client, client)
-    log = SessionLog(None, now=story.now)
-    record = Record(log)
-    toolbox = Toolbox()
-    toolbox.plug("builtin", [*builtin_tools(Seen(), _Spill(), None), Page()])
-    calls = Calls(toolbox, memory_sandbox(), Says(), record.keep, record.show)
-    desk = Desk(
-        "session-1",
-        _Marked(model, marking) if marking is not None else model,
-        calls,
-        retries=Retries(attempts=1),
-        make_room=_room(scenario, record, story),
-        warmth=Warmth(Planner(interactive=scenario.interactive, now=story.now)),
-    )
-    prefix = Prefix(system=(load("system"),), tools=toolbox.snapshot().specs)
-    log.append(SessionOpened(session="session-1", workspace="/w", model=spec, prefix=prefix))
-    session = Session("session-1", desk, record)
+    client, session = session_of(spec, story.provider, story, marking)
+    keep = session.record.keep
     facts = [notice("You are in /w. " * 60)]
     for turn in scenario.turns:
         story.provider.clock.advance(turn.gap)
         story.prepare(turn.steps)
         if turn.late:
             told = ToolsChanged(source="docs", added=("docs_search", "docs_read"))
-            await record.keep(told, MessageAdded(message=notice("There are more tools now: docs. " * 8)))
+            await keep(told, MessageAdded(message=notice("There are more tools now: docs. " * 8)))
         ended = await session.prompt(*facts, user(TASK))
         facts = []
         if ended.outcome != "done":
@@ -185,9 +165,50 @@ async def play(scenario: Scenario, spec: str, marking: Marking | None = None) ->
     return Played(client.info, story.provider.sent, story.times)
 
 
-def _room(scenario: Scenario, record: Record, story: _Story) -> MakeRoom:
+def session_of(
+    spec: str, provider: Provider, story: _Story | None = None, marking: Marking | None = None
+) -> tuple[Client, Session]:
+    """Return a session over a provider: with the story's clock and its way to make room, or real time and none."""
+    client = language_model(spec, Config(), ENV)
+    model = provider.through(client, client)
+    now = story.now if story else _now
+    record = Record(SessionLog(None, now=now))
+    toolbox = Toolbox()
+    toolbox.plug("builtin", [Page()])
+    interactive = story is not None and story.scenario.interactive
+    desk = Desk(
+        "session-1",
+        _Marked(model, marking) if marking is not None else model,
+        Calls(toolbox, memory_sandbox(), Says(), record.keep, record.show),
+        limits=Limits(steps=None),
+        retries=Retries(attempts=1),
+        make_room=_room(story, record) if story else room_enough,
+        warmth=Warmth(Planner(interactive=interactive, now=now)),
+    )
+    prefix = Prefix(system=(load("system"),), tools=(*toolbox.snapshot().specs, *_told()))
+    opened = SessionOpened(session="session-1", workspace="/w", model=spec, prefix=prefix)
+    record.log.append(opened)
+    return client, Session("session-1", desk, record)
+
+
+def _told() -> tuple[Function, ...]:
+    """Return the built-in tools as a model is told of them."""
+    parameters = json.loads(files("treadle.tools.builtin").joinpath("parameters.json").read_text("utf-8"))
+    return tuple(
+        Function(name=name, description=load(f"tools/{name}"), parameters=parameters[name])
+        for name in sorted(parameters)
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _room(story: _Story, record: Record) -> MakeRoom:
     around = Around(now=story.now)
-    notes = Compactor("session-1", Retries(attempts=1), record.show, scenario.compact_at or "never", around)
+    notes = Compactor(
+        "session-1", Retries(attempts=1), record.show, story.scenario.compact_at or "never", around
+    )
 
     async def room(
         conversation: Conversation, model: LanguageModel, refused: ProviderError | None

@@ -14,6 +14,7 @@ from prefix.bodies import begins, segments
 from prefix.direct import Provider
 
 from treadle.agent.build import Guidance, Opened, Opening, open_session
+from treadle.agent.compaction.when import At
 from treadle.agent.config import Config, ConnectionSettings, ContextSettings, Folders
 from treadle.agent.events import Compacted, Event, MessageAdded, TextDelta, TurnEnded
 from treadle.agent.log import SessionLog
@@ -111,8 +112,8 @@ class Life:
     base: Path
     wire: str
     random: Random
-    small: bool | None = None
-    """Make room as soon as may be; None leaves it to chance."""
+    compact_at: At | None = None
+    """When to make room; None leaves it to chance."""
     trace: list[str] = field(default_factory=list[str])
     requests: int = 0
     epochs: set[str] = field(default_factory=set[str])
@@ -127,14 +128,14 @@ class Life:
 
     def __post_init__(self) -> None:
         self.speech = Speech(self.random, self.wire)
-        if self.small is None:
-            self.small = self.random.random() < 0.3
+        if self.compact_at is None:
+            self.compact_at = 1_000 if self.random.random() < 0.3 else "auto"
         self.work = self.base / "work"
         self.work.mkdir(parents=True)
         for name in ("a.txt", "b.txt", "deep/c.txt"):
             (self.work / name).parent.mkdir(exist_ok=True)
             line = f"{name} says one\n"
-            (self.work / name).write_text(line * (150 if self.small else 1), encoding="utf-8")
+            (self.work / name).write_text(line * (150 if self.compact_at == 1_000 else 1), encoding="utf-8")
         self.provider = Provider(self._reply, self._asked, keep=False)
         self.file: Path | None = None
         self.opened: Opened
@@ -169,7 +170,7 @@ class Life:
             mode=self._given.get("mode"),
             effort=self._given.get("effort"),
             connection=ConnectionSettings(retries=Retries(attempts=3, base=0.0)),
-            context=ContextSettings(compact_at=1000 if self.small else "auto"),
+            context=ContextSettings(compact_at=self.compact_at or "auto"),
             providers={
                 "interactions": ProviderSettings(
                     base_url="http://127.0.0.1:9/v1beta", wire="gemini_interactions", key_env="GEMINI_API_KEY"

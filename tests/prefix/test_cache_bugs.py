@@ -37,7 +37,7 @@ LONG = "what stands here matters to nobody\n" * 200
 @asynccontextmanager
 async def life(base: Path, wire: str = CLAUDE, *, small: bool = False) -> AsyncGenerator[Life]:
     """A session that has been opened; what is sent is checked against what was sent before, and kept."""
-    made = Life(base, wire, Random(0), small)
+    made = Life(base, wire, Random(0), 1_000 if small else "auto")
     made.provider.keep = True
     await made.open()
     try:

@@ -22,7 +22,7 @@ MOST = 8_000
 async def test_the_first_request_is_short_however_many_tools_servers_have(
     tmp_path: Path, wire: str, mode: Mode
 ) -> None:
-    life = Life(tmp_path, wire, Random(0), small=False)
+    life = Life(tmp_path, wire, Random(0), compact_at="auto")
     life.provider.keep = True
     await life.open(mode=mode)
     tools = [Sourced(f"tool_{number}", "Does something. " * 20) for number in range(40)]
