@@ -42,7 +42,7 @@ class Seen:
 
     def show(self, lines: Range, version: Version, call_id: str, text: str) -> None:
         """Note that a call is answered with these lines of a file."""
-        if len(text) >= _WORTH:
+        if len(text) >= _WORTH and version.sha256:
             self._shown[lines] = (version.sha256, call_id, text)
 
     def repeats(self, lines: Range, version: Version) -> int | None:
@@ -51,16 +51,21 @@ class Seen:
         Says so once: whoever asks again wants it.
         """
         digest, call_id, text = self._shown.pop(lines, ("", "", ""))
-        sent = self._sent(call_id) if digest == version.sha256 else None
+        sent = self._sent(call_id) if digest and digest == version.sha256 else None
         return sent[1] if sent is not None and sent[0] == text else None
 
     def note(self, path: str, version: Version) -> None:
+        """Note what a file is now; without a hash it is known again by its size and time."""
         self._versions[path] = version
 
     def stale(self, path: str, now: Version) -> bool | None:
         """True when the file is not what the model saw; None when it never saw it."""
         seen = self._versions.get(path)
-        return None if seen is None else seen.sha256 != now.sha256
+        if seen is None:
+            return None
+        if not seen.sha256:
+            return (seen.size, seen.mtime_ns) != (now.size, now.mtime_ns)
+        return seen.sha256 != now.sha256
 
 
 @frozen

@@ -7,9 +7,14 @@ from functools import partial
 from treadle.prompts import load
 from treadle.sandbox.contract import Access, Place, Version
 from treadle.tools.builtin.changes import Seen, change
+from treadle.tools.builtin.pages import page
 from treadle.tools.builtin.paths import absolute, explained, shown
+from treadle.tools.builtin.text import LOOKED_AT, binary_kind
 from treadle.tools.contract import Frozen, Outcome, Text, Tool, ToolContext, ToolError
 from treadle.tools.define import define
+
+_SHOWN = 400
+"""Lines of a file that is not as the model knows it."""
 
 
 class WriteArguments(Frozen):
@@ -46,12 +51,18 @@ async def _write(seen: Seen, arguments: WriteArguments, ctx: ToolContext) -> Out
 
 async def _replaceable(seen: Seen, name: str, path: str, now: Version, ctx: ToolContext) -> bytes:
     """Return what the file holds. Raises `ToolError` when the model does not know it."""
+    files = ctx.sandbox.files
     match seen.stale(path, now):
         case True:
-            raise ToolError(f"write failed: {name} changed on disk since you read it; read it again")
+            why = f"write failed: {name} changed on disk since you read it; nothing was written"
+            if kind := binary_kind(await files.read(path, 0, LOOKED_AT)):
+                raise ToolError(f"{why}. It is {kind} now")
+            text = await page(files, await files.info(path), name, 1, _SHOWN)
+            seen.note(path, now)
+            raise ToolError(f"{why}. It holds now, and you have seen it with this:\n{text}")
         case None:
             raise ToolError(
                 f"write failed: {name} exists and you have not read it; read it first, or use edit"
             )
         case False:
-            return await ctx.sandbox.files.read(path)
+            return await files.read(path)

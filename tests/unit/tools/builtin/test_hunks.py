@@ -82,7 +82,7 @@ MUTATIONS: dict[str, Callable[[random.Random, list[str]], list[str]]] = {
     "tabs": lambda rng, lines: [line.replace("    ", "\t") for line in lines],
     "signs": lambda rng, lines: [line.replace(" - ", " \u2013 ").replace("'", "\u2019") for line in lines],
     "numbered": lambda rng, lines: [f"{n}\t{line}" for n, line in enumerate(lines, 1)],
-    "stale": lambda rng, lines: [line.replace("alpha", "alpah") for line in lines],
+    "stale": lambda rng, lines: [line.replace("alpha", "omega") for line in lines],
     "left out": lambda rng, lines: lines[:1] + lines[2:],
     "twice": lambda rng, lines: lines[:1] + lines,
 }

@@ -113,7 +113,7 @@ MUTATIONS: dict[str, Callable[[random.Random, str], str]] = {
     "tabs": lambda rng, text: text.replace("    ", "\t"),
     "signs": lambda rng, text: text.replace(" - ", " \u2013 ").replace("'", "\u2019"),
     "numbered": lambda rng, text: "\n".join(f"{n}\t{line}" for n, line in enumerate(text.split("\n"), 1)),
-    "stale": lambda rng, text: text.replace("alpha", "alpah", 1),
+    "stale": lambda rng, text: text.replace("alpha", "omega", 1),
 }
 
 

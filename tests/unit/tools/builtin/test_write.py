@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -62,11 +63,44 @@ async def test_a_file_that_changed_since_it_was_read_is_not_replaced(run: Run, r
     (root / "f").write_text("one", encoding="utf-8")
     await run("read", path="f")
     (root / "f").write_text("two", encoding="utf-8")
-    with pytest.raises(
-        ToolError, match=r"^write failed: f changed on disk since you read it; read it again$"
-    ):
+    with pytest.raises(ToolError) as caught:
         await run("write", path="f", content="x")
+    assert str(caught.value) == (
+        "write failed: f changed on disk since you read it; nothing was written. "
+        "It holds now, and you have seen it with this:\n1\ttwo"
+    )
     assert (root / "f").read_text(encoding="utf-8") == "two"
+    await run("write", path="f", content="three")
+    assert (root / "f").read_text(encoding="utf-8") == "three"
+
+
+async def test_what_is_shown_of_a_file_that_changed_is_capped(run: Run, root: Path) -> None:
+    (root / "f").write_text("one", encoding="utf-8")
+    await run("read", path="f")
+    (root / "f").write_text("line\n" * 1000, encoding="utf-8")
+    with pytest.raises(ToolError, match=r"400\tline\n\[lines 1 to 400 of 1,000; go on with offset=401\]$"):
+        await run("write", path="f", content="x")
+
+
+async def test_a_file_that_became_binary_is_not_replaced_and_not_shown(run: Run, root: Path) -> None:
+    (root / "f").write_text("one", encoding="utf-8")
+    await run("read", path="f")
+    (root / "f").write_bytes(b"\x00" * 50)
+    for _ in range(2):
+        with pytest.raises(ToolError, match=r"nothing was written\. It is binary data now$"):
+            await run("write", path="f", content="x")
+
+
+async def test_a_long_file_is_known_again_by_its_size_and_time(run: Run, root: Path) -> None:
+    path = root / "f"
+    path.write_bytes(b"line\n" * 1_000_000)
+    await run("read", path="f", limit=3)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(ToolError, match="changed on disk since you read it"):
+        await run("write", path="f", content="x")
+    await run("read", path="f", limit=3)
+    await run("write", path="f", content="x")
+    assert path.read_bytes() == b"x"
 
 
 class RacingFiles:
