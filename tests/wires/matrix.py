@@ -120,6 +120,7 @@ _HEAD: Final = (
     "",
     'xAI and Groq run some of their tools over Responses alone: `[providers.NAME] wire = "openai_responses"` reaches them.',
     "A screen is acted on by a tool of yours that has one; the program itself has none, and says so when it is asked for.",
+    "Moonshot's search is a call that its client answers with the call's own words: it is not asked for.",
     "Vertex takes batches from a bucket of yours alone, and xAI and Mistral keep their newest tools and batches to APIs of their own.",
     "",
     "A cell that depends on the model shows the one that is named. `treadle models` lists the others.",

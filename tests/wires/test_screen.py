@@ -170,8 +170,14 @@ def test_openai_is_shown_nothing_where_there_is_no_picture() -> None:
     assert "No." in more["content"][0]["text"]
 
 
+def test_openai_is_told_nothing_beside_a_picture_where_there_is_nothing_to_tell() -> None:
+    message = heard(GPT, computer(), completed())
+    body = sent(GPT, asks(HELLO, message, results(result("call_s1", IMAGE)), tools=(SPEC,), system=()))
+    assert [each["type"] for each in body["input"]] == ["message", "computer_call", "computer_call_output"]
+
+
 def test_a_function_that_is_named_like_an_item_of_the_screen_is_a_function() -> None:
-    said = called("call_f1", json.dumps({"type": "computer_call"}))
+    said = called("call_f1", name="computer_call")
     message = heard(GPT, item("done", 0, said), completed())
     (*_, answer) = sent(GPT, asks(HELLO, message, results(result("call_f1", Text(text="ok")))))["input"]
     assert answer["type"] == "function_call_output"
