@@ -6,14 +6,19 @@ This is what openat2(2) does with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS, on ev
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from time import monotonic, sleep
 
 from treadle.sandbox.contract import OutsideWorkspace
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_PATIENCE, _PAUSE = 2.0, 0.001
+"""Seconds."""
 
 
 @contextmanager
@@ -48,6 +53,23 @@ def _enter(folder: int, name: str, path: str, *, make: bool) -> int:
         if error.errno in {errno.ELOOP, errno.ENOTDIR} and _is_link(name, folder):
             raise OutsideWorkspace(f"{path} turned into a link while it was opened.") from error
         raise
+
+
+@contextmanager
+def alone_in(folder: int) -> Generator[None]:
+    """Let no other writer of ours, in whichever process, change the files of a folder meanwhile.
+
+    Whoever else holds the folder for longer is not waited for.
+    """
+    until = monotonic() + _PATIENCE
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the folder lets go of it
+            break
+        if monotonic() > until:
+            break
+        sleep(_PAUSE)
+    yield
 
 
 def hand_over(descriptor: int, owner: os.stat_result) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from anyio import to_thread
 
-from treadle.sandbox.beneath import hand_over, open_beneath
+from treadle.sandbox.beneath import alone_in, hand_over, open_beneath
 from treadle.sandbox.contract import ChangedOnDisk, FileInfo, OutsideWorkspace, Version
 from treadle.sandbox.masks import Masks
 from treadle.sandbox.paths import inside
@@ -107,16 +107,16 @@ class HostFiles:
 
     def _write(self, path: str, data: bytes, expect: Version | None) -> Version:
         root, steps = self._located(Path(os.path.realpath(path)), path)
-        with open_beneath(root, steps[:-1], path) as folder:
+        with open_beneath(root, steps[:-1], path) as folder, alone_in(folder):
             return _replace(folder, steps[-1], data, expect, path)
 
     def _remove(self, path: str, expect: Version) -> None:
-        with self._named(path, make=False) as (folder, name):
+        with self._named(path, make=False) as (folder, name), alone_in(folder):
             _check(folder, name, expect, path)
             os.unlink(name, dir_fd=folder)
 
     def _move(self, path: str, target: str, expect: Version) -> None:
-        with self._named(path, make=False) as (folder, name):
+        with self._named(path, make=False) as (folder, name), alone_in(folder):
             _check(folder, name, expect, path)
             with self._named(target, make=True) as (other, new):
                 try:
@@ -154,6 +154,7 @@ class HostFiles:
 def _replace(folder: int, name: str, data: bytes, expect: Version | None, path: str) -> Version:
     """Write beside, then take the file's place in one step."""
     old = _old(folder, name, path)
+    state = os.fstat(old) if old is not None else None
     before = _version(old) if old is not None else None
     try:
         if (before and (before.sha256, before.size)) != (expect and (expect.sha256, expect.size)):
@@ -165,6 +166,8 @@ def _replace(folder: int, name: str, data: bytes, expect: Version | None, path: 
             _dress(descriptor, old, folder)
             os.fsync(descriptor)
             version = Version(hashlib.sha256(data).hexdigest(), len(data), os.fstat(descriptor).st_mtime_ns)
+            if state is not None and not _stands(folder, name, state):
+                raise ChangedOnDisk(f"{path} has changed since it was read.")
             _place(folder, temporary, name, new=old is None)
         except FileExistsError as error:
             raise ChangedOnDisk(f"{path} was made by someone else meanwhile.") from error
@@ -205,6 +208,15 @@ def _change(path: str, before: Version | None, expect: Version | None) -> str:
     if expect is None:
         return f"{path} exists already."
     return f"{path} has changed since it was read."
+
+
+def _stands(folder: int, name: str, state: os.stat_result) -> bool:
+    """Say whether a name still leads to the file of this state: writing and flushing took its time."""
+    try:
+        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (now.st_ino, now.st_size, now.st_mtime_ns) == (state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 def _fill(descriptor: int, data: bytes) -> None:

@@ -63,7 +63,9 @@ async def _edit(seen: Seen, arguments: EditArguments, ctx: ToolContext) -> Outco
         old = await files.read(path)
         # Explaining a miss in a long file takes its time; nothing else waits for it.
         made = await anyio.to_thread.run_sync(_applied, old, arguments.edits, name if changed else None)
-        seen.note(path, await files.write(path, made.data, expect=now))
+        written = await files.write(path, made.data, expect=now)
+        if changed is False:  # else there is more in it that the model does not know
+            seen.note(path, written)
     done = change(name, old, made.data)
     lines = _named([made.data.count(b"\n", 0, spot) + 1 for spot in made.spots])
     told = [f"edited {name}: {len(made.spots)} replaced at {lines} ({done.stat})"]

@@ -49,8 +49,11 @@ class PatchTool:
         if problems:
             note = ["Nothing was changed."] if len(parts) > 1 else []
             raise ToolError("\n".join(problems + note))
-        for path, version in (await _written(files, steps)).items():
-            self._seen.note(path, version)
+        versions = await _written(files, steps)
+        for step in steps:
+            path = step.target or step.path
+            if step.known and path in versions:
+                self._seen.note(path, versions[path])
         return _told(steps)
 
 
@@ -83,8 +86,13 @@ class _Step:
     """The absolute path that it gets; None to stay where it is."""
     target_name: str = ""
     made: Patched = Patched(b"", ())
-    changed: bool = False
-    """True when it is not what the model saw."""
+    changed: bool | None = False
+    """True when it is not what the model saw; None when it never saw it."""
+
+    @property
+    def known(self) -> bool:
+        """True when the model knows all that is in it once this is done."""
+        return self.changed is False
 
 
 async def _planned(seen: Seen, files: Files, place: Place, part: Part) -> _Step:
@@ -102,7 +110,7 @@ async def _planned(seen: Seen, files: Files, place: Place, part: Part) -> _Step:
         if version is None:
             raise FileNotFoundError(2, "it does not exist any more")
         old = await files.read(path)
-    changed = bool(seen.stale(path, version))
+    changed = seen.stale(path, version)
     if isinstance(part, Delete):
         if changed:
             raise ToolError(f"patch failed: {name} changed on disk since you read it; read it again")
