@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The modules that are pure: no branch of them may stay unseen by the tests.
 PURE := agent/messages.py,agent/arguments.py,agent/events.py,agent/log.py,agent/conversation.py,agent/context.py,agent/limits.py,agent/permit.py,agent/settings.py,agent/reply.py,agent/step.py,agent/loop.py,$\
-	agent/providers/wires/*,sandbox/policy.py
+	agent/cache/*,agent/forecast.py,agent/providers/wires/*,sandbox/policy.py
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help

@@ -236,8 +236,8 @@ class AssistantMessage(Frozen):
     response_id: str = ""
     warnings: tuple[Warned, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
-    diagnosis: str = ""
-    """Why the provider's cache did not hold the request before, in its own word; empty when it did or does not say."""
+    diagnosis: str | None = None
+    """Why the provider's cache did not hold the request before, in its own word; None when it did or does not say."""
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:

@@ -61,16 +61,17 @@ class Held:
         self._learnt: list[Forecast] = []
 
     def learn(self, forecasts: Sequence[Forecast]) -> None:
-        """Take the requests of a branch, oldest first; those known already are not taken again."""
+        """Take the requests of a branch, oldest first. What was sent from another branch is there all the same."""
         known = len(self._learnt)
         if len(forecasts) < known or (known and forecasts[known - 1] is not self._learnt[-1]):
-            self._until, self._learnt, known = {}, [], 0
+            self._learnt, known = [], 0
         for forecast in forecasts[known:]:
             self._learnt.append(forecast)
             for place in forecast.kept:
                 at = forecast.at.timestamp()
                 seconds = self._until[place.chain][0] if self.lives(place.chain, at) else place.seconds
-                self._until[place.chain] = (seconds, at)
+                used = max(at, self._until.get(place.chain, (0, at))[1])
+                self._until[place.chain] = (seconds, used)
 
     def knows(self, chain: str) -> bool:
         """Say whether a prefix was ever kept."""
@@ -107,7 +108,7 @@ def billed(row: Row, shape: Shape, marks: Sequence[Mark], held: Held, now: float
         case "units":
             read = _units(shape, held, now)
             return Bill(read, fresh=shape.total - read, kept=_places(shape, {shape.end}, row.life))
-        case "none":
+        case _:
             return Bill(0, fresh=shape.total)
 
 

@@ -118,7 +118,7 @@ def _missed(
     if lost <= _SLACK:
         return None
     return Missed(
-        lost, cause, forecast.where if forecast else "", message.diagnosis, _dearer(lost, usage, prices)
+        lost, cause, forecast.where if forecast else "", message.diagnosis or "", _dearer(lost, usage, prices)
     )
 
 

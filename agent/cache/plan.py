@@ -82,13 +82,9 @@ def plan(shape: Shape, row: Row, known: Known) -> Plan:
 
 
 def _breakpoint(mark: Mark) -> Breakpoint:
-    match mark.place:
-        case 0:
-            return Breakpoint("tools", ttl=mark.ttl)
-        case 1:
-            return Breakpoint("system", ttl=mark.ttl)
-        case place:
-            return Breakpoint("message", place - 2, mark.ttl)
+    if mark.place == _SYSTEM:
+        return Breakpoint("system", ttl=mark.ttl)
+    return Breakpoint("message", mark.place - _FIRST, mark.ttl)
 
 
 def _marks(shape: Shape, row: Row, known: Known) -> tuple[Ttl | None, list[Mark], list[str]]:

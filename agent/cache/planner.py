@@ -205,7 +205,7 @@ def can_warm(request: ModelRequest, info: ModelInfo) -> bool:
         case "max_tokens":
             thinks = info.dialect.get("thinking", "adaptive") == "enabled" and request.output.effort
             return not thinks and request.output.schema is None and request.tool_choice == "auto"
-        case "prewarm":
+        case _:
             return info.wire == "openai_responses"
 
 

@@ -49,12 +49,6 @@ class Row:
     """What must be equal, beside tools and model, for the system prompt to be read."""
     message_names: tuple[str, ...] = ()
     """What must be equal for the messages to be read."""
-    late_tools: Literal["", "tool_addition", "additional_tools"] = ""
-    """The provider's own way to add a tool behind what was sent; else a dispatcher and a notice."""
-    late_system: Literal["user", "system", "developer"] = "user"
-    """As whom a notice at the tail speaks."""
-    late_effort: Literal["", "configuration_update"] = ""
-    """The provider's own way to change the effort behind what was sent; else a change loses the messages."""
     diagnosis: Literal["", "previous_message_id", "comparison_response_id"] = ""
     """What a request names for the provider to say why its cache did not hold."""
     warms: Literal["", "max_tokens", "prewarm"] = ""
@@ -79,7 +73,6 @@ _ANTHROPIC = Row(
     write={"5m": 1.25, "1h": 2.0},
     system_names=("speed",),
     message_names=("tool_choice", "parallel", "effort", "images"),
-    late_tools="tool_addition",
     diagnosis="previous_message_id",
     warms="max_tokens",
 )
@@ -92,12 +85,10 @@ _EXACT = Row(
     ttls=("30m", "12h"),
     write={"30m": 1.25, "12h": 2.5},
     system_names=(*_KEYED, "effort", "verbosity", "tier"),
-    late_tools="additional_tools",
-    late_system="developer",
     diagnosis="comparison_response_id",
     warms="prewarm",
 )
-_STEPS = Row("openai-before-5.6", "steps", system_names=_KEYED, late_tools="additional_tools")
+_STEPS = Row("openai-before-5.6", "steps", system_names=_KEYED)
 _GEMINI = Row("gemini", "steps", least=4096, life=3_600)
 _DEEPSEEK = Row("deepseek", "units", least=0, life=_DAY, read=0.033)
 _UNKNOWN = Row("automatic", "steps", system_names=_KEYED)
@@ -146,14 +137,12 @@ def row_of(info: ModelInfo) -> Row:
     match row.family:
         case "anthropic":
             least = next((size for size, globs in _LEAST_CLAUDE if _any(name, globs)), 1024)
-            late = "system" if info.dialect.get("mid_system") else "user"
             asks = row.diagnosis if info.vendor == "anthropic" else ""
-            row = replace(row, least=least, late_system=late, diagnosis=asks)
+            row = replace(row, least=least, diagnosis=asks)
         case "gemini" if "gemini-2-5" in name:
             row = replace(row, least=2048)
         case "openai":
-            own = "configuration_update" if info.dialect.get("configuration_update") else ""
-            row = replace(row, ttls=tuple(info.dialect.get("cache_options", ("30m",))), late_effort=own)
+            row = replace(row, ttls=tuple(info.dialect.get("cache_options", ("30m",))))
         case "openai-before-5.6":
             accepted = tuple(info.dialect.get("cache_retention", ()))
             longer = ("24h", _DAY) if "24h" in accepted else None

@@ -156,9 +156,7 @@ def built_message(about: JsonObject, blocks: Sequence[Block], model: ModelInfo) 
         state="paused" if stop == "pause" else "complete",
         usage=_usage(json_object(about.get("usage"))),
         response_id=string(about.get("id")),
-        diagnosis=string(
-            json_object(json_object(about.get("diagnostics")).get("cache_miss_reason")).get("type")
-        ),
+        diagnosis=_diagnosis(about),
         warnings=tuple(notes),
     )
 
@@ -302,3 +300,9 @@ def string(value: Any) -> str:
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
+
+
+def _diagnosis(about: JsonObject) -> str | None:
+    """Read why the cache did not hold the request before."""
+    told = json_object(about.get("diagnostics"))
+    return string(json_object(told.get("cache_miss_reason")).get("type")) or None

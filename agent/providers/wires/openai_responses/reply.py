@@ -303,7 +303,7 @@ def _logprobs(items: Iterable[JsonObject]) -> Iterator[TokenLogprob]:
                 )
 
 
-def _diagnosis(told: object) -> str:
+def _diagnosis(told: object) -> str | None:
     """Read why the cache did not hold: the reason, or that there was nothing to compare with."""
     known = as_object(told) or {}
-    return as_text(known.get("reason") or known.get("type"))
+    return as_text(known.get("reason") or known.get("type")) or None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import anyio
 import pytest
 from unit.agent.cache.sessions import Told, calls, expected, provider, split, told
@@ -9,7 +12,7 @@ from unit.agent.cache.sessions import Told, calls, expected, provider, split, to
 from treadle.agent.cache.planner import can_warm
 from treadle.agent.context import assemble
 from treadle.agent.events import Body, KeptWarm
-from treadle.agent.providers.contract import Output
+from treadle.agent.providers.contract import LanguageModel, ModelRequest, Output, ReplyStream, Unreachable
 from treadle.agent.warmth import Asked, Warmth
 
 pytestmark = pytest.mark.anyio
@@ -101,3 +104,37 @@ async def test_only_some_providers_can_be_asked_for_nothing(spec: str, can: bool
     async with provider(calls("shell")) as mock, told(mock, spec) as session:
         request = assemble(session.log.conversation, "k", Output())
         assert can_warm(request, session.model.info) == can
+
+
+class Broken:
+    """A model that can be looked at and cannot be asked."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.info = model.info
+        self.encode = model.encode
+
+    @asynccontextmanager
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ReplyStream]:
+        raise Unreachable("nobody is there")
+        yield  # what makes this a generator
+
+
+@pytest.mark.parametrize(("spec", "waits"), [("anthropic/claude-opus-5-5", 1), ("mock/m", 0)])
+async def test_a_ping_that_cannot_be_sent_or_would_do_nothing_is_left(spec: str, waits: int) -> None:
+    async with provider(calls("shell")) as mock, told(mock, spec) as session:
+        await session.step()
+        slept: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+
+        async def work() -> int:
+            await anyio.wait_all_tasks_blocked()
+            return 7
+
+        async def keep(*bodies: Body) -> None:
+            raise AssertionError(bodies)
+
+        asked = Asked(session.planned[-1], Broken(session.model), lambda: session.log.conversation)
+        assert await Warmth(session.planner, 3, sleep).during(work, asked, keep) == 7
+        assert len(slept) == waits
