@@ -363,7 +363,9 @@ def external(folder: Path, server: Server, **more: Any) -> dict[str, str]:
     return {"GOOGLE_APPLICATION_CREDENTIALS": str(folder / "adc.json")}
 
 
-async def test_a_token_of_another_cloud_in_a_file_is_exchanged_and_read_anew_each_time(tmp_path: Path) -> None:
+async def test_a_token_of_another_cloud_in_a_file_is_exchanged_and_read_anew_each_time(
+    tmp_path: Path,
+) -> None:
     clock = Clock()
     async with endpoint(answer(access_token="tok-1", expires_in=100), answer(access_token="tok-2")) as server:
         tokens = Tokens(google_grant(external(tmp_path, server)), clock=clock)
