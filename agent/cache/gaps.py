@@ -54,7 +54,7 @@ class _Wait:
         again = (self.row.price(self.prices, self.row.ttls[0]) - read) * self.risk
         begun = self.gaps.longer(self.idle) or 1.0
         best, spent = (self._beyond(life) / begun * again, 0), 0.0
-        for ping in range(1, self.gaps.pings + 1 if self.row.warms else 1):
+        for ping in range(1, self.gaps.pings + 1 if self.row.asks.warms else 1):
             at = ping * (life - EARLY)
             spent += self._beyond(at) / begun * read
             best = min(best, (spent + self._beyond(at + life) / begun * again, ping))
@@ -114,7 +114,7 @@ def pings_pay(row: Row, prices: Prices | None, gaps: Gaps, life: float, pause: P
 
     No pause: a tool runs, after which a request is sure to come.
     """
-    if not row.warms or not row.ttls:
+    if not row.asks.warms or not row.ttls:
         return False
     if pause is None:
         read = row.reading(prices)

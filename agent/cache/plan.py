@@ -7,7 +7,7 @@ from dataclasses import field, replace
 
 from treadle.agent.cache.bill import Bill, Held, Mark, Shape, billed
 from treadle.agent.cache.gaps import Gaps, Tokens, lasting
-from treadle.agent.cache.rules import SECONDS, Row, Ttl
+from treadle.agent.cache.rules import POINTS, SECONDS, Row, Ttl
 from treadle.agent.messages import Usage
 from treadle.agent.providers.catalogue import cost
 from treadle.agent.providers.contract import Breakpoint, Caching, Prices
@@ -107,7 +107,7 @@ def _marks(shape: Shape, row: Row, known: Known) -> tuple[Ttl | None, list[Mark]
             marks,
             [f"the end of the static part is marked, {ttl}" if marks else "nothing static is long enough"],
         )
-    places = sorted([*_places(shape, row, known, cover)][: row.points])
+    places = sorted([*_places(shape, row, known, cover)][:POINTS])
     # What lasts longer stands before what does not.
     marks = [Mark(at, long if cover is not None and at <= cover else ttl) for at in places]
     spoken = "pauses are expected" if ttl != short else "no pause is expected that would pay for more"

@@ -188,7 +188,7 @@ class _Sums:
 
 def _previous(request: ModelRequest, row: Row, info: ModelInfo) -> str | None:
     """Return the id of the last reply, if its provider says why its cache did not hold it; empty before the first."""
-    if not row.diagnosis:
+    if not row.asks.diagnosis:
         return None
     for message in reversed(request.messages):
         if isinstance(message, AssistantMessage):
@@ -199,7 +199,7 @@ def _previous(request: ModelRequest, row: Row, info: ModelInfo) -> str | None:
 
 def can_warm(request: ModelRequest, info: ModelInfo) -> bool:
     """Say whether a request may be sent with nothing to answer and still be the same to the cache."""
-    match row_of(info).warms:
+    match row_of(info).asks.warms:
         case "":
             return False
         case "max_tokens":
@@ -244,8 +244,8 @@ def _names(request: ModelRequest, row: Row, info: ModelInfo, *, images: bool) ->
         "parallel": repr(request.parallel),
         "images": repr(images),
     }
-    system = " ".join(values[name] for name in row.system_names)
-    return f"{info.vendor}/{info.id}", system, " ".join(values[name] for name in row.message_names)
+    system = " ".join(values[name] for name in row.equal.system)
+    return f"{info.vendor}/{info.id}", system, " ".join(values[name] for name in row.equal.messages)
 
 
 def _correction(conversation: Conversation) -> float:

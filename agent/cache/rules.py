@@ -22,6 +22,30 @@ _LEAST_CLAUDE = (
 )
 
 
+POINTS = 4
+"""Markers that a request may have."""
+
+
+@frozen
+class Equal:
+    """What must be equal beside the bytes."""
+
+    system: tuple[str, ...] = ()
+    """For the system prompt to be read, beside tools and model."""
+    messages: tuple[str, ...] = ()
+    """For the messages to be read."""
+
+
+@frozen
+class Asks:
+    """What a provider takes beside markers."""
+
+    diagnosis: Literal["", "previous_message_id", "comparison_response_id"] = ""
+    """What a request names for the provider to say why its cache did not hold."""
+    warms: Literal["", "max_tokens", "prewarm"] = ""
+    """How a request says that nothing is to be answered, only to be kept."""
+
+
 @frozen
 class Row:
     """What holds for a family. Prices relative to input are what holds where the catalogue has none."""
@@ -30,8 +54,6 @@ class Row:
     kind: Literal["marked", "exact", "steps", "units", "none"]
     """marked: prefixes that end at markers, found by looking back · exact: at markers and at the newest input ·
     steps: every prefix of whole steps, by itself · units: what each request ended with, by itself · none."""
-    points: int = 0
-    """Markers that a request takes."""
     least: int = 1024
     """Tokens of the shortest prefix that is kept."""
     lookback: int = 20
@@ -45,14 +67,8 @@ class Row:
     write: Mapping[Ttl, float] = field(default_factory=dict[Ttl, float])
     read: float = 0.1
     step: int = 128
-    system_names: tuple[str, ...] = ()
-    """What must be equal, beside tools and model, for the system prompt to be read."""
-    message_names: tuple[str, ...] = ()
-    """What must be equal for the messages to be read."""
-    diagnosis: Literal["", "previous_message_id", "comparison_response_id"] = ""
-    """What a request names for the provider to say why its cache did not hold."""
-    warms: Literal["", "max_tokens", "prewarm"] = ""
-    """How a request says that nothing is to be answered, only to be kept."""
+    equal: Equal = Equal()
+    asks: Asks = Asks()
 
     def price(self, prices: Prices | None, ttl: Ttl) -> float:
         """Return what a token written costs, relative to a fresh one."""
@@ -68,38 +84,31 @@ class Row:
 _ANTHROPIC = Row(
     "anthropic",
     "marked",
-    points=4,
     ttls=("5m", "1h"),
     write={"5m": 1.25, "1h": 2.0},
-    system_names=("speed",),
-    message_names=("tool_choice", "parallel", "effort", "images"),
-    diagnosis="previous_message_id",
-    warms="max_tokens",
+    equal=Equal(("speed",), ("tool_choice", "parallel", "effort", "images")),
+    asks=Asks("previous_message_id", "max_tokens"),
 )
 _KEYED = ("key", "format")
 _EXACT = Row(
     "openai",
     "exact",
-    points=4,
     lookback=80,
     ttls=("30m", "12h"),
     write={"30m": 1.25, "12h": 2.5},
-    system_names=(*_KEYED, "effort", "verbosity", "tier"),
-    diagnosis="comparison_response_id",
-    warms="prewarm",
+    equal=Equal((*_KEYED, "effort", "verbosity", "tier")),
+    asks=Asks("comparison_response_id", "prewarm"),
 )
-_STEPS = Row("openai-before-5.6", "steps", system_names=_KEYED)
+_STEPS = Row("openai-before-5.6", "steps", equal=Equal(_KEYED))
 _GEMINI = Row("gemini", "steps", least=4096, life=3_600)
 _DEEPSEEK = Row("deepseek", "units", least=0, life=_DAY, read=0.033)
-_UNKNOWN = Row("automatic", "steps", system_names=_KEYED)
+_UNKNOWN = Row("automatic", "steps", equal=Equal(_KEYED))
 _MARKED = Row(
     "marked",
     "marked",
-    points=4,
     ttls=("5m",),
     write={"5m": 1.25, "1h": 2.0},
-    system_names=_KEYED,
-    message_names=("effort",),
+    equal=Equal(_KEYED, ("effort",)),
 )
 FAMILIES: Mapping[str, Row] = {
     row.family: row
@@ -112,7 +121,7 @@ FAMILIES: Mapping[str, Row] = {
         _UNKNOWN,
         _MARKED,
         Row("glm", "steps", read=0.19),
-        Row("kimi", "steps", system_names=_KEYED),
+        Row("kimi", "steps", equal=Equal(_KEYED)),
         Row("local", "steps", least=16, step=16, life=_DAY, read=0.0),
         Row("none", "none", read=1.0),
     )
@@ -137,8 +146,8 @@ def row_of(info: ModelInfo) -> Row:
     match row.family:
         case "anthropic":
             least = next((size for size, globs in _LEAST_CLAUDE if _any(name, globs)), 1024)
-            asks = row.diagnosis if info.vendor == "anthropic" else ""
-            row = replace(row, least=least, diagnosis=asks)
+            asks = row.asks if info.vendor == "anthropic" else Asks(warms="max_tokens")
+            row = replace(row, least=least, asks=asks)
         case "gemini" if "gemini-2-5" in name:
             row = replace(row, least=2048)
         case "openai":

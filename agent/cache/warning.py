@@ -33,7 +33,7 @@ def sent(conversation: Conversation) -> int:
 
 def depends_on_effort(row: Row) -> bool:
     """Say whether another effort makes a provider read anew: where nothing is known, it may."""
-    return row.family == "automatic" or "effort" in (*row.system_names, *row.message_names)
+    return row.family == "automatic" or "effort" in (*row.equal.system, *row.equal.messages)
 
 
 def forgotten(conversation: Conversation, info: ModelInfo, now: datetime) -> str:
