@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from importlib.util import LazyLoader, find_spec, module_from_spec
 
 from treadle.agent import __version__
 
@@ -18,12 +19,23 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 50)
     # pydantic would look for plugins in every installed package. What we start does not inherit this: see `config`.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    _load_when_used("importlib.metadata")  # it asks for this, and then uses none of it
     try:
         from treadle.agent.frontends.cli import main as run
 
         run()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _load_when_used(name: str) -> None:
+    spec = find_spec(name)
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    loader = LazyLoader(spec.loader)
+    spec.loader = loader
+    sys.modules[name] = module = module_from_spec(spec)
+    loader.exec_module(module)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from treadle.agent.build.offer import (
 from treadle.agent.build.opening import Answer, Guidance, Opened, Opening, WorkspaceError, workspace
 from treadle.agent.build.recall import reach_of, recalling
 from treadle.agent.build.remote import RemoteModels, check_travel
-from treadle.agent.build.room import compactor, ladder
+from treadle.agent.build.room import room_in
 from treadle.agent.build.start import beginning, facts, go_on, has_moved, hosted_of, model_chain, settings_of
 from treadle.agent.cache.planner import Planner
 from treadle.agent.config import Config
@@ -102,7 +102,6 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             through = {spec: opening.through(remote.around(client), client) for spec, client in chain.items()}
             cache_key = opened(log.branch()).session
             wanted = wanted_of(opening, sandbox, by_tool=by_tool)
-            notes = compactor(opening, cache_key, record, sandbox)
             desk = Desk(
                 cache_key,
                 through.pop(first),
@@ -113,7 +112,9 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 through,
                 MadeFiles(None if opening.ephemeral else spill).save,
                 warmth=Warmth(Planner(), opening.config.cache.keep_warm),
-                make_room=ladder(notes, wanted.output, SpillFolder(spill)).make_room,
+                make_room=room_in(
+                    opening, cache_key, record, sandbox, output=wanted.output, spill=SpillFolder(spill)
+                ),
                 news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
             )
             yield Opened(

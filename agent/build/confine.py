@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from treadle.agent.build.opening import Opening
 from treadle.agent.settings import Mode
@@ -52,5 +51,7 @@ def spill_folder(session: Path, *, ephemeral: bool) -> Generator[Path]:
     if not ephemeral:
         yield session.with_suffix("")
         return
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="treadle-") as folder:
         yield Path(folder)
