@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from prefix.recorded import unexplained
+
 from treadle.agent.config import environment
 
 TREADLE = str(Path(sys.executable).with_name("treadle"))
@@ -152,7 +154,7 @@ class Provider:
 
 @contextmanager
 def provider(folder: Path, script: Path | str | None = None) -> Generator[Provider]:
-    """Serve a script: a file, its text, or none."""
+    """Serve a script: a file, its text, or none. In the end every session's requests must have begun with one another."""
     if isinstance(script, str):
         (folder / "script.yaml").write_text(script, encoding="utf-8")
         script = folder / "script.yaml"
@@ -163,6 +165,8 @@ def provider(folder: Path, script: Path | str | None = None) -> Generator[Provid
             assert server.stdout is not None
             line = server.stdout.readline()
             assert line.startswith("listening on http://127.0.0.1:"), line
-            yield Provider(line.split()[2], record)
+            served = Provider(line.split()[2], record)
+            yield served
+            assert unexplained(served.requests, folder) == []
         finally:
             server.terminate()

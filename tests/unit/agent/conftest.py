@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+from prefix.recorded import unexplained
 from unit.agent.headless import Treadle
 
 
@@ -29,4 +30,10 @@ def treadle(
     for name, folder in (("HOME", "home"), ("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")):
         monkeypatch.setenv(name, str(tmp_path / folder))
     with ExitStack() as stack:
-        yield Treadle(tmp_path, monkeypatch, capsys, stack, portal)
+        command = Treadle(tmp_path, monkeypatch, capsys, stack, portal)
+        yield command
+        taken = [
+            {"path": one.path, "body": one.body.decode("utf-8", "replace"), "status": one.status}
+            for one in command.mock.requests
+        ]
+        assert unexplained(taken, tmp_path) == []
