@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -115,14 +116,12 @@ class Life:
     compact_at: At | None = None
     """When to make room; None leaves it to chance."""
     trace: list[str] = field(default_factory=list[str])
-    requests: int = 0
+    counts: Counter[str] = field(default_factory=Counter[str])
+    """Of turns, requests, forks, and changes of what the folder tells."""
     epochs: set[str] = field(default_factory=set[str])
     _sent: dict[str, tuple[str, list[str]]] = field(default_factory=dict[str, tuple[str, list[str]]])
     """By the hash of the entry that a request was made from: its epoch, and its pieces."""
     _given: dict[str, Any] = field(default_factory=dict[str, Any])
-    guidance: int = 0
-    turns: int = 0
-    forks: int = 0
     full: bool = False
     script: list[Step] = field(default_factory=list[Step])
 
@@ -194,7 +193,7 @@ class Life:
 
     def _guide(self) -> Guidance:
         """What the folder tells, which is another thing each time that it has changed."""
-        number = self.guidance
+        number = self.counts["guidance"]
         text = f"Rule {number}: be brief."
         skill = self.work / f".agents/skills/skill-{number}"
         skill.mkdir(parents=True, exist_ok=True)
@@ -209,7 +208,7 @@ class Life:
 
     def _asked(self, request: ModelRequest, path: str, body: bytes) -> None:
         """Check a request against the last one that was made from an ancestor in the same epoch."""
-        self.requests += 1
+        self.counts["requests"] += 1
         if self.full:
             self.full = False
             raise ContextOverflow("too long")
@@ -233,7 +232,7 @@ class Life:
 
 async def turn(life: Life) -> None:
     """Prompt; perhaps cancel somewhere."""
-    life.turns += 1
+    life.counts["turns"] += 1
     life.script = [life.speech.step() for _ in range(life.random.randrange(4))]
     moment, seen = life.random.randrange(40), 0
 
@@ -243,9 +242,11 @@ async def turn(life: Life) -> None:
         if seen == moment and isinstance(event, TextDelta):
             life.opened.session.cancel()
 
-    facts = life.opened.facts if life.turns == 1 else ()
+    facts = life.opened.facts if life.counts["turns"] == 1 else ()
     with anyio.fail_after(5), life.opened.session.record.watch(watch):
-        ended = await life.opened.session.prompt(*facts, user(f"Prompt {life.turns}: {life.speech.words(9)}"))
+        ended = await life.opened.session.prompt(
+            *facts, user(f"Prompt {life.counts['turns']}: {life.speech.words(9)}")
+        )
     assert isinstance(ended, TurnEnded)
     assert not (ended.error or "").startswith("internal error"), ended.error
 
@@ -277,7 +278,7 @@ async def resume(life: Life) -> None:
 
 async def guidance(life: Life) -> None:
     """Open the session again after its instruction files and its skills have changed."""
-    life.guidance += 1
+    life.counts["guidance"] += 1
     await life.open()
 
 
@@ -328,8 +329,8 @@ async def fork_(life: Life) -> None:
     if source is None or not source.exists():  # nothing was said yet
         await life.open()
         return
-    life.forks += 1
-    target = source.with_name(f"fork-{life.forks}.jsonl")
+    life.counts["forks"] += 1
+    target = source.with_name(f"fork-{life.counts['forks']}.jsonl")
     fork(source, at, target)
     life.file = target
     await life.open()

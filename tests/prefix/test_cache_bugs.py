@@ -50,10 +50,10 @@ async def say(told: Life, *steps: dict[str, Any], message: UserMessage | None = 
     """Prompt, have these steps taken, and return the requests that this led to."""
     before = len(told.provider.sent)
     told.script = [Step.model_validate(step) for step in steps]
-    facts = told.opened.facts if not told.turns else ()
-    told.turns += 1
+    facts = told.opened.facts if not told.counts["turns"] else ()
+    told.counts["turns"] += 1
     with anyio.fail_after(5):
-        ended = await told.opened.session.prompt(*facts, message or user(f"Prompt {told.turns}."))
+        ended = await told.opened.session.prompt(*facts, message or user(f"Prompt {told.counts['turns']}."))
     assert ended.outcome == "done", ended
     return told.provider.sent[before:]
 

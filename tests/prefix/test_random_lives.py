@@ -22,7 +22,7 @@ async def live(base: Path, seed: int) -> None:
     except BaseException as error:
         error.add_note(f"wire {wire}, seed {seed}: {life.trace}")
         raise
-    assert life.requests
+    assert life.counts["requests"]
 
 
 @pytest.mark.parametrize("chunk", range(QUICK // CHUNK))
