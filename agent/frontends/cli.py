@@ -182,6 +182,8 @@ cli.add_command(cost)
 )
 @click.option(
     "--attach",
+    "--image",
+    "attach",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
     metavar="FILE",
