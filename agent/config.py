@@ -98,6 +98,8 @@ class _Choices(Frozen):
     """What the provider keeps between requests; the whole transcript is kept here in any case."""
     background: bool = False
     """The provider works on though nobody listens."""
+    checkpoints: bool = True
+    """Keep the workspace's files before each change, so that `sessions rewind` brings them back."""
 
 
 class Config(_Choices):

@@ -172,11 +172,11 @@ class RemoteGone(Frozen):
 
 
 class Checkpointed(Frozen):
-    """The workspace's files as they are at this point can be brought back."""
+    """The workspace's files as they are at this point can be brought back: calls that may change them follow."""
 
     type: Literal["checkpointed"] = "checkpointed"
     snapshot: str
-    """Name of the tree in the session's private store."""
+    """Name of the tree in the session's private store; empty when the files could not be kept."""
 
 
 class Rewound(Frozen):

@@ -23,6 +23,11 @@ SHELF = "recall.db"
 """In a session's folder: what `recall` searches."""
 
 
+def checkpoints_of(session: Path) -> Path:
+    """Return the folder that keeps a session's checkpoints. Commands in the sandbox do not see it."""
+    return session.with_suffix(".checkpoints")
+
+
 class NoSuchSession(Exception):
     """There is no session of that name. The message is one line for the user."""
 

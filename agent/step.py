@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import anyio
 
+from treadle.agent import results
 from treadle.agent.arguments import parse_arguments
 from treadle.agent.events import (
     CallFinished,
@@ -30,9 +31,6 @@ from treadle.sandbox.frozen import frozen
 from treadle.sandbox.paths import resolve
 from treadle.tools.contract import (
     JsonObject,
-    Outcome,
-    Status,
-    Text,
     Tool,
     ToolCall,
     ToolContext,
@@ -62,6 +60,9 @@ class Calls:
         """Calls refused so far in this turn."""
         self.touched: set[str] = set()
         """Absolute paths that calls which ran have named so far."""
+        self.before: Callable[[MessageAdded | None, Access], Awaitable[None]] | None = None
+        """Is waited for before each call that runs, with the reply that it belongs to and what it would touch."""
+        self._reply: MessageAdded | None = None
         self._sandbox = sandbox
         self._permit = permit
         self._keep = keep
@@ -77,7 +78,8 @@ class Calls:
         The results keep the calls' order. A call beyond the meter's limit is not started and has no result.
         """
         prepared = [(call, self._prepare(call)) for call in calls if self.meter.take()]
-        results: dict[int, ToolResult] = {}
+        found: dict[int, ToolResult] = {}
+        self._reply = reply
         verdicts = [self._judge(call, ready) for call, ready in prepared]
         started = [
             CallStarted(call=call)
@@ -95,20 +97,20 @@ class Calls:
             try:
                 for earlier in waits[index]:
                     await done[earlier].wait()
-                results[index] = await self._finish(call, ready, verdicts[index], None)
+                found[index] = await self._finish(call, ready, verdicts[index], None)
             finally:
                 done[index].set()
 
         async with anyio.create_task_group() as group:
             for index in range(len(prepared)):
                 group.start_soon(run, index)
-        return [results[index] for index in range(len(prepared))]
+        return [found[index] for index in range(len(prepared))]
 
     async def call(self, name: str, arguments: JsonObject, *, parent: str) -> ToolResult:
         """Run one call that the call `parent` makes."""
         call = ToolCall(id=f"{parent}.{uuid4().hex[:8]}", name=name, arguments=json.dumps(arguments))
         if not self.meter.take():
-            return _result(call, "The limit on tool calls is reached.", "denied")
+            return results.result(call, "The limit on tool calls is reached.", "denied")
         ready = self._prepare(call)
         verdict = self._judge(call, ready)
         if isinstance(verdict, Allowed):
@@ -125,7 +127,7 @@ class Calls:
             arguments = parse_arguments(call)
             return _Ready(tool, arguments, tool.access(arguments, self._sandbox.place))
         except ToolError as error:
-            return _failed(call, error)
+            return results.failed(call, error)
 
     def _judge(self, call: ToolCall, ready: _Ready | ToolResult) -> Allowed | Refused | Unsure | None:
         return self._permit.judge(call, ready.access) if isinstance(ready, _Ready) else None
@@ -151,7 +153,7 @@ class Calls:
             result = (
                 await self._run(call, ready, grant)
                 if isinstance(verdict, Allowed)
-                else _result(call, verdict.reason if verdict else "", "denied")
+                else results.result(call, verdict.reason if verdict else "", "denied")
             )
         await self._keep(
             CallFinished(result=result, seconds=round(monotonic() - began, 3), parent_call=parent)
@@ -187,30 +189,13 @@ class Calls:
         sandbox = replace(self._sandbox, files=self._sandbox.files.granting(grant))
         context = ToolContext(call.id, sandbox, partial(self._progress, call.id))
         self.touched.update(ready.access.reads, ready.access.writes)
+        if self.before is not None:
+            await self.before(self._reply, ready.access)
         try:
             outcome = await ready.tool.run(ready.arguments, context)
         except (ToolError, SandboxError, OSError) as error:
-            return _failed(call, error)
-        return _told(call, outcome)
+            return results.failed(call, error)
+        return results.told(call, outcome)
 
     async def _progress(self, call_id: str, text: str) -> None:
         await self._show(CallProgress(call_id=call_id, text=text))
-
-
-def _told(call: ToolCall, outcome: Outcome) -> ToolResult:
-    return ToolResult(
-        call_id=call.id,
-        content=outcome.content,
-        status="error" if outcome.is_error else "ok",
-        details=outcome.details,
-        artifacts=outcome.artifacts,
-    )
-
-
-def _failed(call: ToolCall, error: ToolError | SandboxError | OSError) -> ToolResult:
-    details = error.details if isinstance(error, ToolError) else None
-    return ToolResult(call_id=call.id, content=(Text(text=str(error)),), status="error", details=details)
-
-
-def _result(call: ToolCall, text: str, status: Status) -> ToolResult:
-    return ToolResult(call_id=call.id, content=(Text(text=text),), status=status)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from treadle.agent.build.checkpointing import checkpointing
 from treadle.agent.build.confine import confined, spill_folder
 from treadle.agent.build.mentions import reader, with_mentions
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
@@ -83,9 +84,11 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             settings = settings_of(opening, log)
             sandbox = connections.enter_context(confined(opening, root, spill, settings.mode))
             record = Record(log)
+            checkpoint = await connections.enter_async_context(checkpointing(opening, record, root, path))
             first, info = next(iter(chain)), next(iter(chain.values())).info
             edits = edits_by(opening.config, info, log)
             calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode, edits=edits)
+            calls.before = checkpoint
             recall = await connections.enter_async_context(recalling(opening, spill, log))
             if opening.tools != "none":
                 calls.toolbox.plug("recall", [recall.tool], deferred=opening.tools == "all")

@@ -18,7 +18,7 @@ from treadle.agent.frontends.items import Items, plain, told_arguments, usage_ob
 from treadle.agent.frontends.outputs import OutputClosed, as_line, complain, emit, harmless
 from treadle.agent.log import LogDamaged, LogError, SessionLog, load
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
-from treadle.agent.sessions import NoSuchSession, find, folder_of, fork, new_id, opened
+from treadle.agent.sessions import NoSuchSession, checkpoints_of, find, folder_of, fork, new_id, opened
 from treadle.tools.contract import JsonObject
 
 
@@ -223,7 +223,8 @@ def remove_sessions(places: Folders, names: tuple[str, ...], leftovers: Leftover
             continue
         for beside in file.parent.glob(f"{file.stem}.torn-*"):
             beside.unlink()
-        shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+        for folder in (file.with_suffix(""), checkpoints_of(file)):
+            shutil.rmtree(folder, ignore_errors=True)
         file.unlink()
         emit(f"removed {file.stem}")
     return 2 if failed else 0

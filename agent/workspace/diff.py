@@ -48,33 +48,55 @@ class Snapshots:
         own = root / ".git"
         self._user = own if own.is_dir() and not own.is_symlink() else None
         self._env = _environment(root, store, self._objects())
-        try:
-            self._git("init", "--quiet", "--template=", "--object-format=sha1")
-        except GitError as error:
-            raise DiffError(_told(error)) from error
+        self.git("init", "--quiet", "--template=", "--object-format=sha1")
         (store / "info").mkdir(exist_ok=True)
         (store / "info/attributes").write_text(_RAW, encoding="utf-8")
 
     def take(self) -> str:
         """Return the name of a picture of the folder as it is now. Raises `DiffError`."""
         try:
-            names = sorted(set(self._names()))
-            with TemporaryFile() as listed:
-                listed.write(b"".join(name + b"\0" for name in names))
-                listed.seek(0)
-                self._git("update-index", "--add", "--remove", "-z", "--stdin", istream=listed)
-            return self._git("write-tree").decode().strip()
-        except (GitError, OSError) as error:
+            return self.update(sorted(set(self._names())))
+        except OSError as error:
             raise DiffError(_told(error)) from error
+
+    def update(self, names: Iterable[bytes], *, packed: bool = False) -> str:
+        """Look at these files alone, which may be gone, and return the name of the picture. Raises `DiffError`.
+
+        `packed` keeps what is new in one file instead of one for each.
+        """
+        packing = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1") if packed else ()
+        self.feed(names, *packing, "update-index", "--add", "--remove", "--replace", "-z", "--stdin")
+        return self.git("write-tree").decode().strip()
+
+    def feed(self, names: Iterable[bytes], *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        """Run git with names on its standard input. Raises `DiffError`."""
+        with TemporaryFile() as listed:
+            listed.write(b"".join(name + b"\0" for name in names))
+            listed.seek(0)
+            self.git(*arguments, istream=listed, env=env)
+
+    def listed(self) -> set[bytes]:
+        """Return the files that are not ignored, and those that are but are tracked. Raises `DiffError`."""
+        return {*self._tracked_though_ignored(), *self._found(b"")}
+
+    def ignored_folders(self) -> set[bytes]:
+        """Return the folders of which everything is ignored, each with a slash at its end. Raises `DiffError`."""
+        listing = (
+            "ls-files",
+            "-z",
+            "--others",
+            "--ignored",
+            "--directory",
+            "--exclude-per-directory=.gitignore",
+        )
+        env = {"GIT_INDEX_FILE": str(self._store / "empty")}
+        return {name for name in self._listed(*listing, *self._exclude(), env=env) if name.endswith(b"/")}
 
     def between(self, before: str, after: str) -> bytes:
         """Return a patch that leads from one picture to another. Raises `DiffError`."""
         style = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--binary")
         prefixes = ("--src-prefix=a/", "--dst-prefix=b/")
-        try:
-            return self._git("diff-tree", "-r", "-p", *style, *prefixes, before, after)
-        except GitError as error:
-            raise DiffError(_told(error)) from error
+        return self.git("diff-tree", "-r", "-p", *style, *prefixes, before, after)
 
     def _names(self) -> Iterator[bytes]:
         """The files to look at: those of the last picture, which may be gone, and those that are there."""
@@ -85,16 +107,18 @@ class Snapshots:
     def _found(self, below: bytes) -> Iterator[bytes]:
         """The files below a folder of the root that are not ignored."""
         folder = str(self._root / os.fsdecode(below))
-        theirs = self._user / "info/exclude" if self._user is not None else None
-        exclude = (f"--exclude-from={theirs}",) if theirs is not None and theirs.is_file() else ()
         # An index that holds nothing, so that every file counts as untracked.
         env = {"GIT_WORK_TREE": folder, "GIT_INDEX_FILE": str(self._store / "empty")}
-        listing = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", *exclude)
+        listing = ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", *self._exclude())
         for name in self._listed(*listing, cwd=folder, env=env):
             if name.endswith(b"/"):  # a repository
                 yield from self._found(below + name)
             else:
                 yield below + name
+
+    def _exclude(self) -> tuple[str, ...]:
+        theirs = self._user / "info/exclude" if self._user is not None else None
+        return (f"--exclude-from={theirs}",) if theirs is not None and theirs.is_file() else ()
 
     def _tracked_though_ignored(self) -> Iterable[bytes]:
         """What the user's index holds although it is ignored; nothing when the index cannot be read."""
@@ -107,7 +131,7 @@ class Snapshots:
             return list(
                 self._listed("ls-files", "-z", "-c", "-i", "--exclude-per-directory=.gitignore", env=env)
             )
-        except (GitError, OSError):
+        except (DiffError, OSError):
             return ()
 
     def _usable(self, name: bytes) -> bool:
@@ -133,23 +157,27 @@ class Snapshots:
     def _listed(
         self, *arguments: str, cwd: str | None = None, env: Mapping[str, str] | None = None
     ) -> Iterator[bytes]:
-        yield from filter(None, self._git(*arguments, cwd=cwd, env=env).split(b"\0"))
+        yield from filter(None, self.git(*arguments, cwd=cwd, env=env).split(b"\0"))
 
-    def _git(
+    def git(
         self,
         *arguments: str,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         istream: BinaryIO | None = None,
     ) -> bytes:
+        """Run git on the store, and return what it printed. Raises `DiffError`."""
         settings = [word for setting in _NEUTRAL for word in ("-c", setting)]
-        out = Git(cwd or str(self._root)).execute(
-            ["git", *settings, *arguments],
-            env={**self._env, **(env or {})},
-            istream=istream,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-        )
+        try:
+            out = Git(cwd or str(self._root)).execute(
+                ["git", *settings, *arguments],
+                env={**self._env, **(env or {})},
+                istream=istream,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+            )
+        except GitError as error:
+            raise DiffError(_told(error)) from error
         assert isinstance(out, bytes)
         return out
 
