@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from difflib import unified_diff
-from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from treadle.sandbox.contract import Version
@@ -91,7 +90,7 @@ class Change:
 
 def change(path: str, old: bytes | None, new: bytes | None) -> Change:
     """Compare what a file held before with what it holds now; None when there was or is no such file."""
-    lines = list(_diff(_lines(old or b""), _lines(new or b"")))
+    lines = _diff(_text(old or b""), _text(new or b""))
     added = sum(line.startswith("+") for line in lines)
     removed = sum(line.startswith("-") for line in lines)
     before, after = "/dev/null" if old is None else f"a/{path}", "/dev/null" if new is None else f"b/{path}"
@@ -105,24 +104,45 @@ def change(path: str, old: bytes | None, new: bytes | None) -> Change:
     return Change(path, kind, text, added, removed)
 
 
-def _lines(data: bytes) -> list[str]:
+def _text(data: bytes) -> str:
     encoding = encoding_of(data)
-    text = data.removeprefix(encoding.mark).decode(encoding.codec, "replace")
-    return [f"{line}\n" for line in text.split("\n")[:-1]] + [rest for rest in text.split("\n")[-1:] if rest]
+    return data.removeprefix(encoding.mark).decode(encoding.codec, "replace")
 
 
-def _diff(old: list[str], new: list[str]) -> list[str]:
-    """Return the hunks of a unified diff. Only the part between the first and the last difference is compared."""
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
-    start = max(same - _CONTEXT, 0)
-    most = min(len(old), len(new)) - same
-    tails = zip(reversed(old), reversed(new), strict=False)
-    tail = min(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], tails)), most)
-    keep = max(tail - _CONTEXT, 0)
-    hunks = list(unified_diff(old[start : len(old) - keep], new[start : len(new) - keep], n=_CONTEXT))[2:]
+def _diff(old: str, new: str) -> list[str]:
+    """Return the hunks of a unified diff. Only the lines around what differs are compared."""
+    first = _same(old, new)
+    for _ in range(_CONTEXT + 1):
+        first = old.rfind("\n", 0, max(first - 1, 0)) + 1
+    last = _same(old[first:][::-1], new[first:][::-1])
+    after = 0  # of what both end with so many characters are compared all the same
+    for _ in range(_CONTEXT + 1):
+        found = old.find("\n", len(old) - last + after)
+        after = last if found < 0 else found + 1 - (len(old) - last)
+    kept = last - after
+    begin = old.count("\n", 0, first)
+    parts = [_lines(text[first : len(text) - kept]) for text in (old, new)]
     return [
-        _HUNK.sub(lambda head: _moved(head, start), line) if line.startswith("@@") else line for line in hunks
+        _HUNK.sub(lambda head: _moved(head, begin), line) if line.startswith("@@") else line
+        for line in list(unified_diff(*parts, n=_CONTEXT))[2:]
     ]
+
+
+def _same(one: str, two: str) -> int:
+    """Count how many characters both begin with."""
+    low, high = 0, min(len(one), len(two))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == two[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _lines(text: str) -> list[str]:
+    *whole, rest = text.split("\n")
+    return [f"{line}\n" for line in whole] + [rest] * bool(rest)
 
 
 _HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
