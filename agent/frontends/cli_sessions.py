@@ -78,16 +78,37 @@ def sessions_fork(session: str) -> int:
 
 @sessions.command("rewind", context_settings=CONTEXT)
 @click.argument("session")
-@click.argument("entry")
-def sessions_rewind(session: str, entry: str) -> int:
-    r"""Go back to an entry: what is said next continues from there. Files stay as they are.
+@click.argument("entry", required=False)
+@click.option("--files-only", is_flag=True, help="The conversation stays as it is.")
+@click.option("--conversation-only", is_flag=True, help="Files stay as they are.")
+@click.option(
+    "--overwrite", is_flag=True, help="Take back also what somebody else changed after the session."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def sessions_rewind(session: str, entry: str | None, **given: bool) -> int:
+    r"""Go back to an entry, files and conversation together: what is said next continues from there.
+
+    Without ENTRY to before the last prompt. Says first what it will do with which file, and asks. Files that the
+    session never touched are left alone, and so are those that somebody else has changed after it.
 
     \b
-    treadle sessions rewind 20261124-1 e7 && treadle run --resume 20261124-1 "No: use the other one."
-    """
-    from treadle.agent.frontends.sessions import rewind_session
+    treadle sessions rewind 20261124-1
+    treadle sessions rewind -y 20261124-1 e7 && treadle run --resume 20261124-1 "No: use the other one."
 
-    return _with_sessions(rewind_session, session, entry)
+    \b
+    Exit code: 0 done · 1 no such entry, or nobody agreed · 2 it could not be done
+    """
+    from treadle.agent.frontends.rewind import Wishes, rewind_session
+
+    if given["files_only"] and given["conversation_only"]:
+        raise click.UsageError("--files-only and --conversation-only leave nothing to go back in")
+    wishes = Wishes(
+        files=not given["conversation_only"],
+        conversation=not given["files_only"],
+        yes=given["yes"],
+        overwrite=given["overwrite"],
+    )
+    return _with_sessions(rewind_session, session, entry, wishes)
 
 
 @sessions.command("verify", context_settings=CONTEXT)

@@ -147,20 +147,6 @@ def fork_and_tell(places: Folders, name: str) -> int:
     return 0
 
 
-def rewind_session(places: Folders, name: str, entry: str) -> int:
-    """Go back in a session: what is said next continues from this entry. Nothing is lost."""
-    file = find(places.sessions, name)
-    log = SessionLog(file)
-    try:
-        if entry not in {known.id for known in load(file).entries}:
-            raise NoSuchSession(f"session {file.stem} has no entry {entry!r}; `sessions show` lists them")
-        log.rewind(entry)
-    finally:
-        log.close()
-    emit(f"{file.stem} goes on after {entry}")
-    return 0
-
-
 def verify_session(places: Folders, name: str) -> int:
     """Check every line's hash and form. 0 when the file is whole, 2 when it is not."""
     file = find(places.sessions, name)

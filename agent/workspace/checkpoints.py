@@ -94,8 +94,9 @@ class Checkpoints:
         if changed - self._seen.keys() or any(name.endswith(b".gitignore") for name in changed | gone):
             self._list(seen, began)
             changed |= self._wanted - self._seen.keys()
-        names = [*sorted(gone), *sorted(changed & self._wanted)]
-        self._last = self._picture(self._update(names), seen)
+        names = sorted(changed & self._wanted)
+        tree = self.snapshots.update(names, sorted(gone), packed=len(names) > MANY)
+        self._last = self._picture(tree, seen)
         late = began - RACY
         self._seen = {name: (() if status[1] >= late else status) for name, status in seen.items()}
         return self._last
@@ -115,9 +116,6 @@ class Checkpoints:
 
     def _indexed(self) -> set[bytes]:
         return set(filter(None, self.snapshots.git("ls-files", "-z", "--cached").split(b"\0")))
-
-    def _update(self, names: list[bytes]) -> str:
-        return self.snapshots.update(names, packed=len(names) > MANY)
 
     def _picture(self, tree: str, seen: Mapping[bytes, Status]) -> str:
         rights = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
@@ -59,11 +59,13 @@ class Snapshots:
         except OSError as error:
             raise DiffError(_told(error)) from error
 
-    def update(self, names: Iterable[bytes], *, packed: bool = False) -> str:
+    def update(self, names: Iterable[bytes], gone: Collection[bytes] = (), *, packed: bool = False) -> str:
         """Look at these files alone, which may be gone, and return the name of the picture. Raises `DiffError`.
 
-        `packed` keeps what is new in one file instead of one for each.
+        Those in `gone` are known to be. `packed` keeps what is new in one file instead of one for each.
         """
+        if gone:  # by itself: git refuses to look for what lay below a folder that is a link now
+            self.feed(gone, "update-index", "--force-remove", "-z", "--stdin")
         packing = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1") if packed else ()
         self.feed(names, *packing, "update-index", "--add", "--remove", "--replace", "-z", "--stdin")
         return self.git("write-tree").decode().strip()

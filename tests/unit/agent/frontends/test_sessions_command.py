@@ -137,8 +137,8 @@ def test_a_session_that_was_rewound_goes_on_from_there_and_loses_nothing(
     treadle: Treadle, session: Path
 ) -> None:
     before = session.read_bytes()
-    ran = treadle("sessions", "rewind", session.stem, "e3")
-    assert (ran.code, ran.out) == (0, f"{session.stem} goes on after e3\n")
+    ran = treadle("sessions", "rewind", "--yes", session.stem, "e3")
+    assert (ran.code, ran.out) == (0, f"delete    made.txt\n{session.stem} goes on after e3\n")
     assert session.read_bytes().startswith(before)
     shown = treadle("sessions", "show", session.stem).out
     assert "Done at last." not in shown
