@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -29,6 +30,8 @@ _MAX_SHOWN = 40_000
 """Characters of one result."""
 _COUNTED = 100_000
 """Matches after which counting ends."""
+_HELD = 20_000
+"""Lines of files that come in any order, of which a few are shown."""
 _LONGEST = 10_000
 
 
@@ -84,7 +87,7 @@ async def _glob(ripgrep: str | None, arguments: GlobArguments, ctx: ToolContext)
         return True
 
     note = await find_all("glob", ripgrep, query, ctx, take)
-    paths.sort(key=lambda path: os.fsencode(path).split(b"/"))
+    paths.sort(key=_by_names)
     lines = [shown(place, posixpath.join(base, path)) for path in paths[:MAX_FILES]]
     if len(paths) > MAX_FILES:
         note = f"[{MAX_FILES} of {len(paths):,} files; narrow the pattern]{note}"
@@ -103,7 +106,15 @@ async def _grep(ripgrep: str | None, arguments: GrepArguments, ctx: ToolContext)
     query = Query(base, target, glob, arguments.pattern, arguments.ignore_case, arguments.context, most)
     hits = _Hits(query, ctx, arguments)
     note = await find_all("grep", ripgrep, query, ctx, hits.take)
+    if hits.full:  # there is more: what is shown must be the first of it
+        query = replace(query, ordered=True)
+        hits = _Hits(query, ctx, arguments)
+        note = await find_all("grep", ripgrep, query, ctx, hits.take)
     return _text(hits.lines() or ["No matches."], hits.note() + note)
+
+
+def _by_names(path: str) -> list[bytes]:
+    return os.fsencode(path).split(b"/")
 
 
 def _globbed(tool: str, glob: str) -> str:
@@ -129,6 +140,9 @@ class _Hits:
         self._ctx = ctx
         self._arguments = arguments
         self._counts: Counter[str] = Counter()
+        self._found: dict[str, list[tuple[int, bool, bytes]]] = {}
+        """What may be among the first, by path."""
+        self._held, self._room = 0, _HELD
         self._kept: dict[str, list[tuple[int, str]]] = {}
         self._matches = 0
         self._shown = 0
@@ -146,9 +160,28 @@ class _Hits:
             return True
         self._counts[path] += matches
         self._matches += matches
-        if self._arguments.output == "content":
-            self._keep(path, number, matches, line)
-        return self._matches < _COUNTED
+        if self._arguments.output == "content" and self._counts[path] <= self._arguments.limit:
+            self._found.setdefault(path, []).append((number, matches, line))
+            self._held += 1
+            if self._held > self._room:
+                self._forget()
+        return not self.full
+
+    @property
+    def full(self) -> bool:
+        """True when it was not searched to the end."""
+        return self._matches >= _COUNTED
+
+    def _forget(self) -> None:
+        """Let go of what comes behind the first that are shown: files come in any order."""
+        matches = self._held = 0
+        for path in sorted(self._found, key=_by_names):
+            if matches > self._arguments.limit:
+                del self._found[path]
+                continue
+            matches += self._counts[path]
+            self._held += len(self._found[path])
+        self._room = 2 * self._held + _HELD
 
     async def _is_text(self, path: str) -> bool:
         try:
@@ -175,11 +208,14 @@ class _Hits:
             return [self._name(path) for path in self._first()]
         if self._arguments.output == "count":
             return [f"{self._name(path)}: {self._counts[path]}" for path in self._first()]
+        for path in sorted(self._found, key=_by_names):
+            for number, matches, line in self._found[path]:
+                self._keep(path, number, matches, line)
         return [line for path, kept in self._kept.items() for line in (self._name(path), *_with_gaps(kept))]
 
     def note(self) -> str:
         """Say how much is not shown; empty when all is."""
-        more = "at least " if self._matches >= _COUNTED else ""
+        more = "at least " if self.full else ""
         if self._arguments.output != "content":
             files = len(self._first())
             return f"[{files} of {more}{len(self._counts):,} files; raise limit or narrow the search]" * (
@@ -193,7 +229,7 @@ class _Hits:
         )
 
     def _first(self) -> list[str]:
-        return list(self._counts)[: self._arguments.limit]
+        return sorted(self._counts, key=_by_names)[: self._arguments.limit]
 
     def _name(self, path: str) -> str:
         return shown(self._ctx.sandbox.place, posixpath.join(self._query.base, path))
