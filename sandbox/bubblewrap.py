@@ -14,7 +14,7 @@ from treadle.sandbox.contract import Command, Profile, SandboxUnavailable
 from treadle.sandbox.environment import child_environment
 from treadle.sandbox.masks import Masks
 from treadle.sandbox.paths import inside
-from treadle.sandbox.processes import HostProcesses, Launch, limited
+from treadle.sandbox.processes import HostProcesses, Launch, limited, on_terminal
 
 Kind: TypeAlias = Literal["write", "read", "empty", "null"]
 """What is to be at a path: itself, writable or not; an empty folder; an empty file."""
@@ -53,14 +53,15 @@ def bubblewrap_processes(host: Mapping[str, str], masks: Masks, roots: tuple[str
     def wrap(command: Command, profile: Profile) -> Launch:
         owner = _owner((*profile.write_roots, command.cwd))
         env = {**child_environment(host, profile.env_grants), **_identity(owner), **_SCRATCH, **command.env}
+        inner = limited(command.argv, profile.limits)
         argv = (
             program,
             *arguments(profile, masks, env, roots, owner),
             *("--chdir", os.path.realpath(command.cwd), "--"),
-            *limited(command.argv, profile.limits),
+            *(on_terminal(inner) if command.terminal else inner),
         )
         # The environment is emptied here and not by --clearenv, which leaves it readable in /proc/1/environ.
-        return Launch(argv, command.cwd, env, _SHIELDS, owner)
+        return Launch(argv, command.cwd, env, _SHIELDS, owner, command.terminal)
 
     return HostProcesses("bwrap", wrap)
 

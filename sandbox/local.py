@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from treadle.sandbox.contract import Command, Profile
 from treadle.sandbox.environment import child_environment
-from treadle.sandbox.processes import HostProcesses, Launch, limited
+from treadle.sandbox.processes import HostProcesses, Launch, limited, on_terminal
 
 
 def local_processes(host: Mapping[str, str]) -> HostProcesses:
@@ -14,6 +14,10 @@ def local_processes(host: Mapping[str, str]) -> HostProcesses:
 
     def wrap(command: Command, profile: Profile) -> Launch:
         env = {**child_environment(host, profile.env_grants), **command.env}
-        return Launch(limited(command.argv, profile.limits), command.cwd, env)
+        argv = limited(command.argv, profile.limits)
+        if not command.terminal:
+            return Launch(argv, command.cwd, env)
+        # A process that leads a group already could not begin a session without being another one.
+        return Launch(on_terminal(argv), command.cwd, env, terminal=True, own_session=False)
 
     return HostProcesses("none", wrap)

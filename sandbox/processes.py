@@ -9,6 +9,7 @@ import termios
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from errno import EIO
 from fcntl import ioctl
 from pathlib import Path
 from secrets import token_hex
@@ -22,7 +23,11 @@ from treadle.sandbox.contract import Command, Level, ProcessGone, ProcessLimits,
 from treadle.sandbox.family import MARK, Family
 from treadle.sandbox.frozen import frozen
 
+TELL = "TREADLE_TELL"
+"""Environment variable with the number of a descriptor, by which a command tells us something aside."""
 _CHUNK = 1 << 16
+_WINDOW = 40, 120
+_END_OF_INPUT = b"\x04"
 _SETTLE = 0.1
 """Seconds that output is still awaited from others after the leader ended."""
 _LEAVE_GRACE = 0.7
@@ -46,6 +51,10 @@ class Launch:
     """How many processes, from the leader down, only confine the command and are not asked to end."""
     owner: tuple[int, int] | None = None
     """User and group to become first; None keeps ours."""
+    terminal: bool = False
+    """Whether its input and output are a terminal."""
+    own_session: bool = True
+    """False for what begins a session by itself."""
 
 
 def limited(argv: tuple[str, ...], limits: ProcessLimits) -> tuple[str, ...]:
@@ -59,18 +68,23 @@ def limited(argv: tuple[str, ...], limits: ProcessLimits) -> tuple[str, ...]:
     return ("prlimit", *flags, "--", *argv) if flags else argv
 
 
+def on_terminal(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Put setsid(1) in front, which makes the terminal that a command is given its own."""
+    return ("setsid", "--ctty", *argv)
+
+
 class HostProcess:
     """A running command on this machine."""
 
-    def __init__(
-        self, popen: subprocess.Popen[bytes], out: int, stdin: int | None, family: Family, shields: int
-    ) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], ends: _Ends, family: Family, launch: Launch) -> None:
         self._popen = popen
         self._pidfd = os.pidfd_open(popen.pid)
-        self._output = _Output(out, self._pidfd)
-        self._stdin = stdin
+        self._output = _Output(ends.output, self._pidfd)
+        self._stdin = ends.stdin
+        self._aside = ends.aside
         self._family = family
-        self._shields = shields
+        self._shields = launch.shields
+        self._terminal = launch.terminal
 
     @property
     def pid(self) -> int:
@@ -80,17 +94,27 @@ class HostProcess:
     def output(self) -> AsyncIterator[bytes]:
         return self._output
 
-    async def send(self, data: bytes) -> None:
+    @property
+    def told(self) -> bytes:
+        try:
+            return os.read(self._aside, _CHUNK)
+        except BlockingIOError:
+            return b""
+
+    async def send(self, data: bytes, *, last: bool = False) -> None:
         if self._stdin is None:
-            raise ProcessGone("This command was started without standard input.")
-        left = memoryview(data)
+            raise ProcessGone("This command has no standard input, or its end was sent.")
+        left = memoryview(data + _END_OF_INPUT if last and self._terminal else data)
         while left:
             try:
                 left = left[os.write(self._stdin, left) :]
             except BlockingIOError:
                 await anyio.wait_writable(self._stdin)
-            except BrokenPipeError as error:
+            except OSError as error:
                 raise ProcessGone("The command does not read its input any more.") from error
+        if last and not self._terminal:
+            os.close(self._stdin)
+            self._stdin = None
 
     async def wait(self) -> int:
         if self._popen.returncode is not None:
@@ -122,7 +146,10 @@ class HostProcess:
         finally:
             self._output.close()
             if self._stdin is not None:
+                anyio.notify_closing(self._stdin)
                 os.close(self._stdin)
+                self._stdin = None
+            os.close(self._aside)
             os.close(self._pidfd)
             self._popen.poll()
 
@@ -154,6 +181,10 @@ class _Output:
             except BlockingIOError:
                 await self._more()
                 continue
+            except OSError as error:
+                if error.errno != EIO:  # so ends a terminal that nobody has open any more
+                    raise
+                raise StopAsyncIteration from error
             if not data:
                 raise StopAsyncIteration
             self._owed -= len(data)
@@ -245,35 +276,58 @@ def _exit_code(pid: int) -> int:
     return status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
 
 
+@frozen
+class _Ends:
+    """Our ends of what connects us with a command."""
+
+    output: int
+    stdin: int | None
+    aside: int
+
+
+def _connect(launch: Launch, *, stdin: bool) -> tuple[_Ends, tuple[int, int, int]]:
+    """Return our ends, and the command's: for output, input, and what it tells us aside."""
+    aside, tell = os.pipe()
+    if launch.terminal:
+        master, slave = os.openpty()
+        termios.tcsetwinsize(slave, _WINDOW)
+        if launch.owner is not None:
+            os.fchown(slave, *launch.owner)
+        return _Ends(master, os.dup(master), aside), (slave, os.dup(slave), tell)
+    out, out_end = os.pipe()
+    in_end, into = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
+    return _Ends(out, into, aside), (out_end, in_end, tell)
+
+
 def _start(launch: Launch, token: str, *, stdin: bool) -> HostProcess:
     if not Path(launch.cwd).is_dir():
         raise SandboxError(f"The working folder {launch.cwd} does not exist any more.")
-    out, out_end = os.pipe()
-    in_end, into = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
+    ends, theirs = _connect(launch, stdin=stdin)
+    out_end, in_end, tell = theirs
     user, group = launch.owner or (None, None)
+    ours = [end for end in (ends.output, ends.stdin, ends.aside) if end is not None]
     try:
         popen = subprocess.Popen(
             launch.argv,
             cwd=launch.cwd,
             # A treadle inside a command keeps the marks of those outside it.
-            env={**launch.env, MARK: f"{launch.env.get(MARK, '')}:{token}"},
+            env={**launch.env, MARK: f"{launch.env.get(MARK, '')}:{token}", TELL: str(tell)},
             stdin=in_end,
             stdout=out_end,
             stderr=out_end,
-            start_new_session=True,
+            pass_fds=(tell,),
+            start_new_session=launch.own_session,
             user=user,
             group=group,
             extra_groups=None if launch.owner is None else (),
         )
     except OSError as error:
-        os.close(out)
-        if into is not None:
-            os.close(into)
+        for end in ours:
+            os.close(end)
         raise SandboxError(f"Cannot start {launch.argv[0]}: {error.strerror}.") from error
     finally:
-        os.close(out_end)
-        os.close(in_end)
-    for end in (out, into):
-        if end is not None:
-            os.set_blocking(end, False)
-    return HostProcess(popen, out, into, Family(popen.pid, token), launch.shields)
+        for end in theirs:
+            os.close(end)
+    for end in ours:
+        os.set_blocking(end, False)
+    return HostProcess(popen, ends, Family(popen.pid, token), launch)

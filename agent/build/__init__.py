@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from treadle.agent.build.checkpointing import checkpointing
 from treadle.agent.build.confine import confined, spill_folder
+from treadle.agent.build.jobs import JobEnds, jobs_of
 from treadle.agent.build.mentions import reader, with_mentions
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
 from treadle.agent.build.news import DeeperInstructions, joined
@@ -39,6 +40,7 @@ from treadle.agent.sessions import MadeFiles, SpillFolder, folder_of, new_id, op
 from treadle.agent.step import Calls
 from treadle.agent.warmth import Warmth
 from treadle.agent.workspace import DiffError
+from treadle.tools.jobs import Jobs
 
 if TYPE_CHECKING:
     from treadle.agent.workspace.diff import Snapshots
@@ -85,9 +87,10 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
             sandbox = connections.enter_context(confined(opening, root, spill, settings.mode))
             record = Record(log)
             checkpoint = await connections.enter_async_context(checkpointing(opening, record, root, path))
+            jobs = await connections.enter_async_context(jobs_of(log, SpillFolder(spill), sandbox.place))
             first, info = next(iter(chain)), next(iter(chain.values())).info
             edits = edits_by(opening.config, info, log)
-            calls = make_calls(opening, sandbox, record, SpillFolder(spill), settings.mode, edits=edits)
+            calls = make_calls(opening, sandbox, record, jobs, settings.mode, edits=edits)
             calls.before = checkpoint
             recall = await connections.enter_async_context(recalling(opening, spill, log))
             if opening.tools != "none":
@@ -118,7 +121,10 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 make_room=room_in(
                     opening, cache_key, record, sandbox, output=wanted.output, spill=SpillFolder(spill)
                 ),
-                news=joined(DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in)),
+                news=joined(
+                    JobEnds(jobs),
+                    DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in),
+                ),
             )
             yield Opened(
                 Session(session_id, desk, record),
@@ -128,16 +134,21 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 partial(with_mentions, reads=reader(calls), sandbox=sandbox),
                 partial(recall.taking, reach=reach_of(log.conversation.prefix.tools)),
                 (*(line for client in chain.values() for line in remarks(client.info)), *changes),
+                jobs,
             )
 
 
 @contextmanager
-def open_calls(opening: Opening) -> Generator[Calls]:
-    """Yield what runs calls, without a model and with nothing kept. Raises as `open_session` does."""
+def open_calls(opening: Opening) -> Generator[tuple[Calls, Jobs]]:
+    """Yield what runs calls, without a model and with nothing kept, and what must be entered before they run commands.
+
+    Raises as `open_session` does.
+    """
     root, mode = workspace(opening.folder), opening.config.mode or "auto"
     with spill_folder(Path(), ephemeral=True) as spill, confined(opening, root, spill, mode) as sandbox:
         record = Record(SessionLog(None))
-        yield make_calls(opening, sandbox, record, SpillFolder(spill), mode, edits=edits_by(opening.config))
+        jobs = Jobs(SpillFolder(spill))
+        yield make_calls(opening, sandbox, record, jobs, mode, edits=edits_by(opening.config)), jobs
 
 
 def snapshots(root: Path, store: Path, leave_out: Path | None = None) -> Snapshots:

@@ -47,7 +47,7 @@ class Offer:
 def offers(opening: Opening, models: Sequence[str], jobs: Sequence[str], course: Course) -> Iterator[Offer]:
     """Yield what the jobs come to, each a prompt, with each model. Raises `NotFound` for one that is not known."""
     root = workspace(opening.folder)
-    with open_calls(opening) as calls:
+    with open_calls(opening) as (calls, _):
         specs = calls.toolbox.snapshot().specs
     told = facts(opening, root, "bwrap")
     for spec in models:

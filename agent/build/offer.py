@@ -28,7 +28,8 @@ from treadle.sandbox.rules import parse_rule
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
-from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Spill, Text, Tool, ToolSpec
+from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Text, Tool, ToolSpec
+from treadle.tools.jobs import Jobs
 from treadle.tools.toolbox import Toolbox
 
 
@@ -47,7 +48,7 @@ _EDITS = frozenset({"edit", "patch"})
 
 
 def make_calls(
-    opening: Opening, sandbox: Sandbox, record: Record, spill: Spill, mode: Mode, *, edits: frozenset[str]
+    opening: Opening, sandbox: Sandbox, record: Record, jobs: Jobs, mode: Mode, *, edits: frozenset[str]
 ) -> Calls:
     """Put together what runs calls, with the tools that were chosen; `edits` are those that change files."""
     config = opening.config
@@ -61,12 +62,15 @@ def make_calls(
     calls = Calls(toolbox, sandbox, gate, record.keep, record.show)
     ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
     dispatcher = tools_tool(lambda: toolbox.snapshot().deferred, calls)
-    offered = (*builtin_tools(Seen(partial(_sent, record.log)), spill, ripgrep), dispatcher)
+    offered = (*builtin_tools(Seen(partial(_sent, record.log)), jobs, ripgrep), dispatcher)
     if any(not skill.hidden for skill in opening.guidance.skills):
         offered = (*offered, skills_tool(opening.guidance.skills))
-    unused = _EDITS - edits
+    unused = {*(_EDITS - edits), "job"}
     chosen = [tool for tool in offered if _is_offered(tool, opening.tools) and tool.spec.name not in unused]
     toolbox.plug("builtin", chosen)
+    if opening.tools == "all":
+        # Of use once there is a job: until then no request has to carry it.
+        toolbox.plug("jobs", [tool for tool in offered if tool.spec.name == "job"], deferred=True)
     return calls
 
 

@@ -17,6 +17,7 @@ from treadle.agent.workspace.instructions import Instructions
 from treadle.agent.workspace.skills import Skill
 from treadle.sandbox.contract import Level
 from treadle.sandbox.frozen import frozen
+from treadle.tools.jobs import Jobs
 
 
 class WorkspaceError(Exception):
@@ -78,8 +79,10 @@ class Opened:
     """Makes a prompt a message, with the files that it mentions."""
     attach: Callable[[UserMessage, Sequence[Path]], Awaitable[UserMessage]]
     """Gives documents along with a message. Raises `WorkspaceError` for one that cannot be read."""
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...]
     """Lines for the user."""
+    jobs: Jobs
+    """The commands that run beside the conversation; they end with it."""
 
 
 def workspace(folder: Path) -> Path:

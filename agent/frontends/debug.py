@@ -242,12 +242,13 @@ async def _tool(name: str, arguments: str, options: RunOptions) -> int:
     value = _object(arguments)
     config = load(env, options.flags, options.assignments)
     opening = Opening(options.folder, config, env, folders(env), ephemeral=True)
-    with open_calls(opening) as calls:
+    with open_calls(opening) as (calls, jobs):
         offered = calls.toolbox.snapshot()
         names = (*offered.tools, *offered.deferred)
         if name not in names:
             _no_such("tool", name, names)
-        result = await calls.call(name, value, parent="debug")
+        async with jobs:
+            result = await calls.call(name, value, parent="debug")
     content = [part.model_dump(mode="json") for part in result.content]
     told: Mapping[str, Any] = {"content": content, "is_error": result.is_error, "details": result.details}
     emit(as_line({**told, "status": result.status}))

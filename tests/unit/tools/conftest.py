@@ -16,6 +16,7 @@ from treadle.sandbox.masks import Masks
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import Outcome, Text, Tool, ToolContext
+from treadle.tools.jobs import Jobs
 
 
 class FolderSpill:
@@ -62,8 +63,14 @@ def spills(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tools(spills: Path) -> dict[str, Tool]:
-    return {tool.spec.name: tool for tool in builtin_tools(Seen(), FolderSpill(spills), None)}
+def jobs(spills: Path) -> Jobs:
+    """The jobs of the session; commands run while the context is entered."""
+    return Jobs(FolderSpill(spills))
+
+
+@pytest.fixture
+def tools(jobs: Jobs) -> dict[str, Tool]:
+    return {tool.spec.name: tool for tool in builtin_tools(Seen(), jobs, None)}
 
 
 @pytest.fixture

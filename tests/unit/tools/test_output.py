@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
     ("data", "text"),
     [
         (b"plain\n", "plain\n"),
-        (b"\x1b[31mred\x1b[0m \x1b[2K\x1b[1;5Hx", "red x"),
+        (b"\x1b[31mred\x1b[0m \x1b[2K\x1b[1;5Hx", "    x"),
         (b"\x1b]0;title\x07a\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "alink"),
         (b"\x1b(Bplain\x1b=", "plain"),
         (b"10%\r50%\r100%\ndone", "100%\ndone"),
@@ -118,7 +118,7 @@ async def test_the_file_is_bounded_and_the_notice_says_so(tmp_path: Path) -> Non
         for _ in range(30):
             await recorder.feed(b"0123456789" * 300)
     assert path.stat().st_size == 50_000
-    assert recorder.ring.bytes == 90_000
+    assert recorder.bytes == 90_000
     assert f"the first 50,000 bytes are in {path}" in recorder.view(failed=False).text
 
 

@@ -30,6 +30,7 @@ from treadle.sandbox.masks import Masks
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import JsonObject, Text, ToolContext, ToolError
+from treadle.tools.jobs import Jobs
 
 ALL = ("ledger", "notes-app", "slugger")
 RUN = ("ledger", "notes-app", pytest.param("slugger", marks=pytest.mark.real))
@@ -72,8 +73,8 @@ class Hands:
     """The built-in tools in a working copy, used one call after another."""
 
     def __init__(self, copy: Path) -> None:
-        spill = FolderSpill(copy.parent)
-        self.tools = {tool.spec.name: tool for tool in builtin_tools(Seen(), spill, None)}
+        self.jobs = Jobs(FolderSpill(copy.parent))
+        self.tools = {tool.spec.name: tool for tool in builtin_tools(Seen(), self.jobs, None)}
         self.sandbox = Sandbox(
             Place(str(copy), str(copy)),
             HostFiles((str(copy),), Masks()),
@@ -167,10 +168,11 @@ async def test_a_scripted_model_makes_the_expected_diff(name: str, tmp_path: Pat
     copy = prepare(task, tmp_path / "copy")
     hands = Hands(copy)
     told = ""
-    for step in script.load(task.script).steps:
-        assert step.when is None or step.when.last_result in told, told
-        for call in step.calls:
-            told = await hands.call(call.name, call.arguments)
+    async with hands.jobs:
+        for step in script.load(task.script).steps:
+            assert step.when is None or step.when.last_result in told, told
+            for call in step.calls:
+                told = await hands.call(call.name, call.arguments)
     assert diff(copy) == task.expected
 
 

@@ -10,6 +10,7 @@ from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.read import read_tool
 from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import Text, Tool, ToolContext
+from treadle.tools.jobs import Jobs
 
 pytestmark = pytest.mark.anyio
 LONG = "\n".join(f"line {number} of the file" for number in range(60))
@@ -85,7 +86,7 @@ async def test_a_short_answer_is_shorter_than_saying_so(reads: Reading, root: Pa
 async def test_long_output_is_in_a_file_that_read_and_grep_take(
     tools: dict[str, Tool], text: Callable[..., Awaitable[str]], spills: Path
 ) -> None:
-    assert set(tools) == {tool.spec.name for tool in builtin_tools(Seen(), _Nowhere(), None)}
+    assert set(tools) == {tool.spec.name for tool in builtin_tools(Seen(), Jobs(_Nowhere()), None)}
     shown = await text("shell", command="seq 1 20000; echo needle; seq 1 20000")
     handle = str(spills / "c1.txt")
     assert handle in shown

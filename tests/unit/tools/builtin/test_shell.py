@@ -4,7 +4,7 @@ import os
 import re
 import resource
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,17 @@ import pytest
 
 from treadle.sandbox.contract import Access, Command, Profile, SandboxError
 from treadle.tools.contract import Outcome, Text, Tool, ToolContext, ToolError
+from treadle.tools.jobs import Jobs
 
 pytestmark = pytest.mark.anyio
 
 Run = Callable[..., Awaitable[Outcome]]
+
+
+@pytest.fixture(autouse=True)
+async def entered(jobs: Jobs) -> AsyncGenerator[None]:
+    async with jobs:
+        yield
 
 
 def parts(outcome: Outcome) -> tuple[str, str]:
@@ -61,7 +68,7 @@ async def test_a_command_comes_back_with_a_header_and_its_output(
     assert outcome.is_error == (not header.startswith("exit 0"))
 
 
-async def test_frontends_get_the_facts(run: Run) -> None:
+async def test_frontends_get_the_facts(run: Run, root: Path) -> None:
     details = (await run("shell", command="echo hi; exit 2")).details
     assert details is not None
     seconds = details.pop("seconds")
@@ -72,6 +79,8 @@ async def test_frontends_get_the_facts(run: Run) -> None:
         "bytes": 3,
         "truncated": False,
         "spill": None,
+        "cwd": str(root),
+        "job": None,
     }
 
 
@@ -133,22 +142,22 @@ async def test_long_output_is_cut_and_kept_in_a_file(run: Run, spills: Path) -> 
     assert part.text == f"{spill}\n77777:77777"
 
 
-async def test_a_command_that_takes_too_long_is_stopped_and_its_output_kept(run: Run, root: Path) -> None:
+async def test_a_command_that_takes_too_long_becomes_a_job(run: Run, root: Path) -> None:
     with anyio.fail_after(10):
-        outcome = await run(
-            "shell", command="echo $$ >pid; echo begun; sleep 60; echo not reached", timeout=1
-        )
-    assert parts(outcome) == ("stopped after 1 s (timeout) · 6 bytes · cwd .", "begun")
-    assert outcome.is_error
+        outcome = await run("shell", command="echo $$ >pid; echo begun; sleep 60; true", timeout=1)
+    header, body = parts(outcome)
+    assert header == "still running, now job 1 · 6 bytes · cwd ."
+    assert body.startswith("begun\n[The tool job, called through tools, ")
+    assert not outcome.is_error
     assert outcome.details is not None
-    assert outcome.details["exit_code"] is None
-    assert not alive((root / "pid").read_text(encoding="utf-8").strip())
+    assert (outcome.details["exit_code"], outcome.details["job"]) == (None, 1)
+    assert alive((root / "pid").read_text(encoding="utf-8").strip())
 
 
-async def test_a_command_that_never_pauses_is_stopped_too(run: Run) -> None:
+async def test_a_command_that_never_pauses_becomes_a_job_too(run: Run) -> None:
     with anyio.fail_after(15):
         outcome = await run("shell", command="yes", timeout=1)
-    assert parts(outcome)[0].startswith("stopped after 1 s (timeout)")
+    assert parts(outcome)[0].startswith("still running, now job 1 · ")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +231,6 @@ async def test_a_sandbox_that_refuses_is_told(tools: dict[str, Tool], ctx: ToolC
         await tools["shell"].run({"command": "ls"}, ctx)
 
 
-def test_what_a_command_would_touch_cannot_be_known(tools: dict[str, Tool], ctx: ToolContext) -> None:
+async def test_what_a_command_would_touch_cannot_be_known(tools: dict[str, Tool], ctx: ToolContext) -> None:
     access = tools["shell"].access({"command": "rm -rf x"}, ctx.sandbox.place)
     assert access == Access(tool="shell", runs=("rm -rf x",), opaque=True)

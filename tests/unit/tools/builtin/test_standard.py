@@ -8,6 +8,7 @@ from pathlib import Path
 from treadle.tools.builtin.changes import Seen
 from treadle.tools.builtin.standard import Later, builtin_tools
 from treadle.tools.contract import Function
+from treadle.tools.jobs import Jobs
 
 PARAMETERS = Path(__file__).parents[4] / "tools/builtin/parameters.json"
 
@@ -18,7 +19,7 @@ class NoSpill:
 
 
 def later() -> list[Later]:
-    tools = builtin_tools(Seen(), NoSpill(), None)
+    tools = builtin_tools(Seen(), Jobs(NoSpill()), None)
     return [tool for tool in tools if isinstance(tool, Later)]
 
 
