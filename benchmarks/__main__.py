@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.cache.report import replaced
 from benchmarks.cache.report import section as bills
+from benchmarks.checkpoints import checkpoints
 from benchmarks.decode import section, speeds
 from benchmarks.place import prepared
 from benchmarks.report import in_cells, machine, report
@@ -22,7 +23,7 @@ def main(runs: int) -> None:
     load = os.getloadavg()[0]
     rows: list[Row] = []
     with prepared(PYTHON) as place:
-        for measure in ROWS:
+        for measure in (*ROWS, checkpoints):
             for row in measure(place, runs):
                 sys.stdout.write(f"{in_cells(row)}\n")
                 sys.stdout.flush()

@@ -11,7 +11,7 @@ from dataclasses import field
 from hashlib import sha1
 from pathlib import Path
 from secrets import token_hex
-from stat import S_IMODE, S_ISLNK
+from stat import S_IMODE, S_ISLNK, S_ISREG
 from time import time_ns
 from typing import Any
 
@@ -98,7 +98,9 @@ class Checkpoints:
         tree = self.snapshots.update(names, sorted(gone), packed=len(names) > MANY)
         self._last = self._picture(tree, seen)
         late = began - RACY
-        self._seen = {name: (() if status[1] >= late else status) for name, status in seen.items()}
+        self._seen = seen
+        for name in [name for name, status in seen.items() if status[1] >= late]:
+            seen[name] = ()
         return self._last
 
     def _list(self, seen: Mapping[bytes, Status], now: int) -> None:
@@ -109,7 +111,10 @@ class Checkpoints:
             for name, status in seen.items()
             if status[2] <= LARGE
             and (name in listed or name in self._wanted or is_kept_though_ignored(status, now))
-            and (S_ISLNK(status[4]) or os.access(os.fsencode(self._root) + b"/" + name, os.R_OK))
+            and (
+                S_ISLNK(status[4])
+                or (S_ISREG(status[4]) and os.access(os.fsencode(self._root) + b"/" + name, os.R_OK))
+            )
         }
         self._wanted = wanted
         self._beyond = {*self._pruned, *(seen.keys() - wanted)}
@@ -118,21 +123,20 @@ class Checkpoints:
         return set(filter(None, self.snapshots.git("ls-files", "-z", "--cached").split(b"\0")))
 
     def _picture(self, tree: str, seen: Mapping[bytes, Status]) -> str:
-        rights = {
-            name: (S_IMODE(status[4]), status[5], status[6])
-            for name, status in seen.items()
-            if name in self._wanted and not S_ISLNK(status[4])
-        }
-        usual: dict[bool, tuple[int, int, int]] = {}
-        for runs in (False, True):
-            common = Counter(right for right in rights.values() if bool(right[0] & 0o100) is runs)
-            usual[runs] = common.most_common(1)[0][0] if common else (0o755 if runs else 0o644, -1, -1)
+        wanted = self._wanted
+        raw = {name: status[4:] for name, status in seen.items() if name in wanted}
+        common = Counter(raw.values()).most_common()
+        usual: dict[bool, tuple[int, ...]] = {False: (0o644, -1, -1), True: (0o755, -1, -1)}
+        for (mode, *owners), _ in reversed(common):
+            if S_ISREG(mode):
+                usual[bool(mode & 0o100)] = (S_IMODE(mode), *owners)
+        rare = {one for one, _ in common if (S_IMODE(one[0]), *one[1:]) != usual[bool(one[0] & 0o100)]}
         told = {
             "usual": [usual[False], usual[True]],
             "files": {
-                os.fsdecode(name): right
-                for name, right in sorted(rights.items())
-                if right != usual[bool(right[0] & 0o100)]
+                os.fsdecode(name): (S_IMODE(right[0]), *right[1:])
+                for name, right in sorted(raw.items() if rare else ())
+                if right in rare and S_ISREG(right[0])
             },
             "beyond": sorted(os.fsdecode(name) for name in self._beyond),
         }

@@ -26,6 +26,7 @@ _NEUTRAL = (
     "core.autocrlf=false",
     "core.fileMode=true",
     "core.symlinks=true",
+    "index.version=4",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable
+from contextlib import suppress
 from typing import TypeAlias
 
 from treadle.agent.workspace import DiffError
@@ -24,7 +25,7 @@ RACY = 20_000_000
 
 
 def scan(root: str, beyond: Container[bytes]) -> dict[bytes, Status]:
-    """Return every file and link below a folder, but for what git keeps and for the folders in `beyond`.
+    """Return everything that is no folder below a folder, but for what git keeps and for the folders in `beyond`.
 
     Raises `DiffError` when there are too many. A folder that cannot be read counts as empty.
     """
@@ -41,26 +42,17 @@ def scan(root: str, beyond: Container[bytes]) -> dict[bytes, Status]:
 
 def _within(top: bytes, below: bytes, found: dict[bytes, Status]) -> list[bytes]:
     folders: list[bytes] = []
-    try:
-        with os.scandir(top + below) as entries:
-            for entry in entries:
-                _look(entry, below + entry.name, found, folders)
-    except OSError:
-        return folders
+    with suppress(OSError), os.scandir(top + below) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders += (below + entry.name + b"/",) * (entry.name != b".git")
+            elif entry.name != b".git":
+                is_ = entry.stat(follow_symlinks=False)
+                found[below + entry.name] = (
+                    *(is_.st_ctime_ns, is_.st_mtime_ns, is_.st_size, is_.st_ino),
+                    *(is_.st_mode, is_.st_uid, is_.st_gid),
+                )
     return folders
-
-
-def _look(entry: os.DirEntry[bytes], name: bytes, found: dict[bytes, Status], folders: list[bytes]) -> None:
-    if entry.name == b".git":
-        return
-    if entry.is_dir(follow_symlinks=False):
-        folders.append(name + b"/")
-    elif entry.is_symlink() or entry.is_file(follow_symlinks=False):
-        is_ = entry.stat(follow_symlinks=False)
-        found[name] = (
-            *(is_.st_ctime_ns, is_.st_mtime_ns, is_.st_size, is_.st_ino),
-            *(is_.st_mode, is_.st_uid, is_.st_gid),
-        )
 
 
 def is_kept_though_ignored(status: Status, now: int) -> bool:
