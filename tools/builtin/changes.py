@@ -114,17 +114,17 @@ def _diff(old: str, new: str) -> list[str]:
     first = _same(old, new)
     for _ in range(_CONTEXT + 1):
         first = old.rfind("\n", 0, max(first - 1, 0)) + 1
-    last = _same(old[first:][::-1], new[first:][::-1])
+    last = _same_end(old, new, min(len(old), len(new)) - first)
     after = 0  # of what both end with so many characters are compared all the same
     for _ in range(_CONTEXT + 1):
         found = old.find("\n", len(old) - last + after)
         after = last if found < 0 else found + 1 - (len(old) - last)
     kept = last - after
     begin = old.count("\n", 0, first)
-    parts = [_lines(text[first : len(text) - kept]) for text in (old, new)]
+    before, now = (_lines(text[first : len(text) - kept]) for text in (old, new))
     return [
         _HUNK.sub(lambda head: _moved(head, begin), line) if line.startswith("@@") else line
-        for line in list(unified_diff(*parts, n=_CONTEXT))[2:]
+        for line in list(unified_diff(before, now, n=_CONTEXT))[2:]
     ]
 
 
@@ -134,6 +134,18 @@ def _same(one: str, two: str) -> int:
     while low < high:
         middle = (low + high + 1) // 2
         if one[low:middle] == two[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _same_end(one: str, two: str, most: int) -> int:
+    """Count how many characters both end with, and no more than `most`."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[len(one) - middle : len(one) - low] == two[len(two) - middle : len(two) - low]:
             low = middle
         else:
             high = middle - 1

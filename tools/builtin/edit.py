@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from itertools import pairwise
 
 import anyio.to_thread
 from pydantic import Field
 
 from treadle.prompts import load
-from treadle.sandbox.contract import Access, Place
+from treadle.sandbox.contract import Access, Place, Version
 from treadle.sandbox.frozen import frozen
 from treadle.tools.builtin.changes import Seen, change
 from treadle.tools.builtin.lenient import found_leniently
@@ -23,6 +24,8 @@ from treadle.tools.define import define
 
 _MAX_SIZE = 64 * 1024 * 1024
 _LINES_NAMED = 10
+_AT_ONCE = 2 * 1024 * 1024
+"""Bytes that are searched in a moment."""
 
 
 class Edit(Frozen):
@@ -56,13 +59,10 @@ async def _edit(seen: Seen, arguments: EditArguments, ctx: ToolContext) -> Outco
     if info.kind != "file" or info.size > _MAX_SIZE:
         raise ToolError(f"edit failed: {name} is not a file of at most {_MAX_SIZE:,} bytes")
     with explained("edit", name):
-        now = await files.version(path)
-        if now is None:
-            raise FileNotFoundError(2, "it does not exist any more")
-        changed = seen.stale(path, now)
         old = await files.read(path)
-        # Explaining a miss in a long file takes its time; nothing else waits for it.
-        made = await anyio.to_thread.run_sync(_applied, old, arguments.edits, name if changed else None)
+        now = Version(sha256(old).hexdigest(), len(old), info.mtime_ns)
+        changed = seen.stale(path, now)
+        made = await _in_time(old, arguments.edits, name if changed else None)
         written = await files.write(path, made.data, expect=now)
         if changed is False:  # else there is more in it that the model does not know
             seen.note(path, written)
@@ -73,6 +73,13 @@ async def _edit(seen: Seen, arguments: EditArguments, ctx: ToolContext) -> Outco
     if changed:
         told.append("the file changed on disk since you read it; what lies elsewhere in it may be new")
     return Outcome((Text(text="; ".join(told)),), details={**done.details, "ignoring": list(made.ignoring)})
+
+
+async def _in_time(data: bytes, edits: Sequence[Edit], changed: str | None) -> Made:
+    """Make the edits; a miss in a long file takes its time to explain, and nothing else waits for that."""
+    if len(data) <= _AT_ONCE and all(edit.old.encode() in data for edit in edits):
+        return _applied(data, edits, changed)
+    return await anyio.to_thread.run_sync(_applied, data, edits, changed)
 
 
 def _applied(data: bytes, edits: Sequence[Edit], changed: str | None) -> Made:
