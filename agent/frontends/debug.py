@@ -117,14 +117,13 @@ class _Peek:
         return self.client.info
 
     def encode(self, request: ModelRequest) -> HttpCall:
-        return self.model.encode(request)
-
-    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[ReplyStream]:
         try:
-            call = self.model.encode(request)
+            return self.model.encode(request)
         except ProviderError as error:
             raise _Refused(error) from error
-        raise _Seen(self.client, call)
+
+    def stream(self, request: ModelRequest) -> AbstractAsyncContextManager[ReplyStream]:
+        raise _Seen(self.client, self.encode(request))
 
 
 async def _request(options: RunOptions, as_json: bool) -> int:

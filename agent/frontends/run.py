@@ -132,7 +132,14 @@ async def _run_session(
         result.session_id, result.sandbox = opened.session.id, opened.level
         if prompt is None:
             result.found.message = _left_over(opened.session.record.log)
-        output.begin(opened.session, opening.folder)
+        messages: tuple[UserMessage, ...] = ()
+        if prompt is not None:
+            messages = (*opened.facts, await opened.attach(await opened.say(prompt), attach))
+        try:
+            output.begin(opened.session, opening.folder)
+        except OutputClosed:  # what was asked for is there to go on with
+            await opened.session.record.keep(*(MessageAdded(message=message) for message in messages))
+            raise
         for remark in opened.remarks:
             complain(f"treadle: {remark}")
 
@@ -144,10 +151,6 @@ async def _run_session(
                 interrupts.unread = True
                 opened.session.cancel()
 
-        messages: tuple[UserMessage, ...] = ()
-        if prompt is not None:
-            said = await opened.attach(await opened.say(prompt), attach)
-            messages = (*opened.facts, said)
         with opened.session.record.watch(show):
             try:
                 ended = await _until_interrupted(opened.session, messages, interrupts)

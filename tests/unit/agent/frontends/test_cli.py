@@ -346,7 +346,7 @@ def test_a_command_must_succeed_before_the_task_is_done(
 def test_tools_can_be_left_to_reading_or_out_altogether(treadle: Treadle) -> None:
     treadle.run("--tools", "read", steps=[DONE])
     names = {tool["function"]["name"] for tool in treadle.bodies[0]["tools"]}
-    assert names == {"read", "glob", "grep", "plan"}
+    assert names == {"read", "glob", "grep", "plan", "recall"}
     treadle.run("--tools", "none", steps=[DONE])
     assert treadle.bodies[0]["messages"] == [{"role": "user", "content": "Go."}]
     assert "tools" not in treadle.bodies[0]
