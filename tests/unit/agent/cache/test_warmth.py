@@ -9,11 +9,18 @@ import anyio
 import pytest
 from unit.agent.cache.sessions import Told, calls, expected, provider, split, told
 
+from fakes import FakeTool, Says, memory_sandbox
 from treadle.agent.cache.planner import can_warm
 from treadle.agent.context import assemble
-from treadle.agent.events import Body, KeptWarm
+from treadle.agent.desk import Desk
+from treadle.agent.events import Body, Entry, Event, KeptWarm, MessageAdded
+from treadle.agent.messages import AssistantMessage, user
 from treadle.agent.providers.contract import LanguageModel, ModelRequest, Output, ReplyStream, Unreachable
+from treadle.agent.session import Record, Session
+from treadle.agent.step import Calls
 from treadle.agent.warmth import Asked, Warmth
+from treadle.tools.contract import ToolContext
+from treadle.tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.anyio
 
@@ -138,3 +145,38 @@ async def test_a_ping_that_cannot_be_sent_or_would_do_nothing_is_left(spec: str,
         asked = Asked(session.planned[-1], Broken(session.model), lambda: session.log.conversation)
         assert await Warmth(session.planner, 3, sleep).during(work, asked, keep) == 7
         assert len(slept) == waits
+
+
+async def test_a_session_pays_for_the_pings_of_a_slow_tool() -> None:
+    slow = {"calls": [{"read": {"path": "a"}}]}
+    async with provider(slow, {"text": "Done."}) as mock, told(mock, "anthropic/claude-opus-5-5") as told_to:
+        pinged = anyio.Event()
+
+        async def sleep(wait: float) -> None:
+            told_to.mock.clock.advance(wait)
+
+        async def read(path: str, ctx: ToolContext) -> str:
+            await pinged.wait()
+            return "at last"
+
+        async def see(event: Event) -> None:
+            if isinstance(event, Entry) and isinstance(event.body, KeptWarm):
+                pinged.set()
+
+        record = Record(told_to.log)
+        toolbox = Toolbox()
+        toolbox.plug("builtin", [FakeTool("read", read)])
+        calling = Calls(toolbox, memory_sandbox(), Says(), record.keep, record.show)
+        desk = Desk("s1", told_to.model, calling, warmth=Warmth(told_to.planner, 1, sleep))
+        session = Session("s1", desk, record)
+        with anyio.fail_after(5), record.watch(see):
+            ended = await session.prompt(user("Go on."))
+        bodies = [entry.body for entry in told_to.log.branch()]
+        (ping,) = [body for body in bodies if isinstance(body, KeptWarm)]
+        replies = [body.message for body in bodies if isinstance(body, MessageAdded)]
+        read_by_replies = sum(
+            reply.usage.cache_read for reply in replies if isinstance(reply, AssistantMessage)
+        )
+        assert ended.outcome == "done"
+        assert ping.usage.cache_read > 0
+        assert ended.usage.cache_read == read_by_replies + ping.usage.cache_read
