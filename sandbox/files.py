@@ -74,18 +74,10 @@ class HostFiles:
         await _somewhere(expect.size, self._move, path, target, expect)
 
     async def list(self, path: str) -> Sequence[FileInfo]:
-        return await to_thread.run_sync(self._list, path)
+        return await to_thread.run_sync(_list, path, self._masks)
 
     def granting(self, paths: Sequence[str]) -> HostFiles:
         return HostFiles(self._roots, self._masks, paths, self._denied)
-
-    def _list(self, path: str) -> Sequence[FileInfo]:
-        real = os.path.realpath(path)
-        if self._masks.hide(real):
-            raise PermissionError(errno.EACCES, "hidden from tools because it holds secrets", path)
-        with os.scandir(real) as entries:
-            names = sorted(entry.name for entry in entries)
-        return [_info(str(Path(real, name)), str(Path(path, name))) for name in names]
 
     @contextmanager
     def _open(self, path: str) -> Generator[tuple[int, int]]:
@@ -282,6 +274,15 @@ def _version(descriptor: int) -> Version:
         digest.update(part)
         size += len(part)
     return Version(digest.hexdigest(), size, os.fstat(descriptor).st_mtime_ns)
+
+
+def _list(path: str, masks: Masks) -> Sequence[FileInfo]:
+    real = os.path.realpath(path)
+    if masks.hide(real):
+        raise PermissionError(errno.EACCES, "hidden from tools because it holds secrets", path)
+    with os.scandir(real) as entries:
+        names = sorted(entry.name for entry in entries)
+    return [_info(str(Path(real, name)), str(Path(path, name))) for name in names]
 
 
 def _info(real: str, path: str) -> FileInfo:

@@ -66,6 +66,8 @@ def make_calls(
     if any(not skill.hidden for skill in opening.guidance.skills):
         offered = (*offered, skills_tool(opening.guidance.skills))
     unused = {*(_EDITS - edits), "job"}
+    if "patch" in edits and "edit" not in edits:
+        unused.add("write")  # a patch makes files too, and every request would carry both
     chosen = [tool for tool in offered if _is_offered(tool, opening.tools) and tool.spec.name not in unused]
     toolbox.plug("builtin", chosen)
     if opening.tools == "all":

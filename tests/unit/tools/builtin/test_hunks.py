@@ -106,7 +106,9 @@ def outcome(rng: random.Random) -> str:
         made = apply_hunks(text.encode(), hunks_of(header + body))
     except ToolError:
         return "refused"
-    if mutation in {"none", "trailing", "signs"} and header == "@@\n":  # a line picked at random heads no section
+    if (
+        mutation in {"none", "trailing", "signs"} and header == "@@\n"
+    ):  # a line picked at random heads no section
         assert made.data.decode() == wanted
     kept = made.data.decode().replace("    CHANGED = 1", "\0").split(end)
     at = kept.index("\0")  # one line has become another, and it is one that the hunk named
