@@ -22,6 +22,7 @@ from treadle.agent.events import (
     RemoteKept,
     SessionOpened,
     SettingsChanged,
+    ToolsChanged,
 )
 from treadle.agent.forecast import Forecast
 from treadle.agent.messages import AssistantMessage, Message, ToolMessage, Usage, UserMessage
@@ -49,6 +50,8 @@ class Conversation:
         """What providers keep for this branch, by id."""
         self.kept_in: dict[str, str] = {}
         """The epoch in which each of these began to be kept."""
+        self.told: dict[str, bool] = {}
+        """The tools of which a notice said that they came (True) or went, by name, as far as it is still sent."""
         self.settled = 0
         """How many of the messages were there when the epoch began."""
         self.forecasts: list[Forecast] = []
@@ -78,7 +81,7 @@ class Conversation:
         """Return what this would be if these were kept: to look at, before they are."""
         seen = copy(self)
         seen._items, seen.remote = list(self._items), dict(self.remote)
-        seen.kept_in = dict(self.kept_in)
+        seen.kept_in, seen.told = dict(self.kept_in), dict(self.told)
         seen.forecasts, seen.billed = list(self.forecasts), list(self.billed)
         for number, body in enumerate(bodies):
             at = self.answered_at or datetime.now(UTC)
@@ -109,14 +112,14 @@ class Conversation:
             case Compacted() | HistoryRepaired():
                 self._begin_again(entry.id, entry.body)
             case _:
-                self._note_remote(entry.body)
+                self._note_beside(entry.body)
 
     def _note_bill(self, body: MessageAdded | KeptWarm, usage: Usage) -> None:
         if body.forecast is not None and usage.input_total:
             self.forecasts.append(body.forecast)
             self.billed.append(usage)
 
-    def _note_remote(self, body: Body) -> None:
+    def _note_beside(self, body: Body) -> None:
         match body:
             case RemoteKept(id=name):
                 self.remote[name], self.kept_in[name] = body, self.epoch
@@ -124,6 +127,8 @@ class Conversation:
                 self.remote.pop(name, None)
             case KeptWarm(usage=usage):
                 self._note_bill(body, usage)
+            case ToolsChanged(added=added, removed=removed):
+                self.told |= {**dict.fromkeys(removed, False), **dict.fromkeys(added, True)}
             case _:
                 pass
 
@@ -159,6 +164,7 @@ class Conversation:
                 texts = tuple(Text(text=text) for text in (body.summary, *body.texts))
                 note = UserMessage(content=texts, author="runtime")
                 self._items = [*(item for item in before if item[0] in kept), (entry_id, note), *tail]
+                self.told = {}
             case HistoryRepaired(dropped=dropped, replaced=replaced):
                 self._items = [
                     (name, replaced.get(name, message))

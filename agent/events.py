@@ -106,8 +106,10 @@ class ToolsChanged(Frozen):
 
     type: Literal["tools_changed"] = "tools_changed"
     source: str
+    """Empty where that is not known: tools of a source that did not come when the session went on."""
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    """A tool that changed stands in both."""
 
 
 class KeptWarm(Frozen):

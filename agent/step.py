@@ -122,6 +122,8 @@ class Calls:
             offered = self.toolbox.snapshot()
             tool = offered.find(call.name)
             if tool is None:
+                if call.name in self.toolbox.known:
+                    raise ToolError(f"{call.name} is not available any more.")
                 names = ", ".join(offered.tools)
                 raise ToolError(f"There is no tool named {call.name!r}. There are: {names}.")
             arguments = parse_arguments(call)

@@ -19,6 +19,8 @@ class ToolSet:
     """Told to the model, by name."""
     deferred: Mapping[str, Tool]
     """Not told: found, described and called through the dispatcher only."""
+    sources: Mapping[str, str]
+    """Where each of them comes from, by name."""
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -38,12 +40,16 @@ class Toolbox:
     """
 
     def __init__(self) -> None:
+        self.known: set[str] = set()
+        """Names of tools that are, or once were, on offer."""
         self._sources: dict[str, _Source] = {}
         self._revision = 0
 
     def plug(self, source: str, tools: Iterable[Tool], *, deferred: bool = False) -> None:
         """Offer these tools under this source, in place of what it offered before."""
-        self._sources[source] = _Source(tuple(sorted(tools, key=lambda tool: tool.spec.name)), deferred)
+        tools = tuple(sorted(tools, key=lambda tool: tool.spec.name))
+        self._sources[source] = _Source(tools, deferred)
+        self.known.update(tool.spec.name for tool in tools)
         self._revision += 1
 
     def unplug(self, source: str) -> None:
@@ -55,10 +61,13 @@ class Toolbox:
         """Return what is on offer now. Of two tools with one name, the first source's counts."""
         tools: dict[str, Tool] = {}
         deferred: dict[str, Tool] = {}
-        for source in self._sources.values():
+        sources: dict[str, str] = {}
+        for name, source in self._sources.items():
             for tool in source.tools:
                 (deferred if source.deferred else tools).setdefault(tool.spec.name, tool)
-        return ToolSet(self._revision, MappingProxyType(tools), MappingProxyType(deferred))
+                sources.setdefault(tool.spec.name, name)
+        shown = MappingProxyType(tools), MappingProxyType(deferred), MappingProxyType(sources)
+        return ToolSet(self._revision, *shown)
 
 
 @frozen

@@ -14,7 +14,7 @@ from treadle.agent.build.confine import confined, spill_folder
 from treadle.agent.build.jobs import JobEnds, jobs_of
 from treadle.agent.build.mentions import reader, with_mentions
 from treadle.agent.build.model import WIRES, language_model, remarks, wire
-from treadle.agent.build.news import DeeperInstructions, joined
+from treadle.agent.build.news import DeeperInstructions, ToolSources, joined
 from treadle.agent.build.offer import (
     answers_by_tool,
     check_hosted,
@@ -123,6 +123,7 @@ async def open_session(opening: Opening) -> AsyncGenerator[Opened]:
                 ),
                 news=joined(
                     JobEnds(jobs),
+                    ToolSources(calls.toolbox, log.conversation),
                     DeeperInstructions(root, lambda: calls.touched, opening.guidance.takes_in),
                 ),
             )

@@ -30,7 +30,7 @@ from treadle.tools.builtin.dispatch import tools_tool
 from treadle.tools.builtin.standard import builtin_tools
 from treadle.tools.contract import Function, Hosted, HostedKind, JsonObject, Text, Tool, ToolSpec
 from treadle.tools.jobs import Jobs
-from treadle.tools.toolbox import Toolbox
+from treadle.tools.toolbox import Toolbox, ToolSet
 
 
 def edits_by(config: Config, info: ModelInfo | None = None, log: SessionLog | None = None) -> frozenset[str]:
@@ -61,7 +61,7 @@ def make_calls(
     toolbox = Toolbox()
     calls = Calls(toolbox, sandbox, gate, record.keep, record.show)
     ripgrep = _ripgrep(opening.env.get("PATH", ""), sandbox.place.root)
-    dispatcher = tools_tool(lambda: toolbox.snapshot().deferred, calls)
+    dispatcher = tools_tool(lambda: _reachable(toolbox.snapshot(), record.log), calls, toolbox.known)
     offered = (*builtin_tools(Seen(partial(_sent, record.log)), jobs, ripgrep), dispatcher)
     if any(not skill.hidden for skill in opening.guidance.skills):
         offered = (*offered, skills_tool(opening.guidance.skills))
@@ -74,6 +74,15 @@ def make_calls(
         # Of use once there is a job: until then no request has to carry it.
         toolbox.plug("jobs", [tool for tool in offered if tool.spec.name == "job"], deferred=True)
     return calls
+
+
+def _reachable(offered: ToolSet, log: SessionLog) -> Mapping[str, Tool]:
+    """Return what the dispatcher reaches: every tool but those that the model's own list has as they are now."""
+    if log.head is None:
+        return offered.deferred
+    listed = {spec.name: spec for spec in log.conversation.prefix.tools}
+    more = {name: tool for name, tool in offered.tools.items() if tool.spec != listed.get(name)}
+    return {**offered.deferred, **more}
 
 
 def _sent(log: SessionLog, call_id: str) -> tuple[str, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from math import log
@@ -39,9 +39,14 @@ class ToolsArguments(Frozen):
     arguments: dict[str, Any] | None = None
 
 
-def tools_tool(deferred: Callable[[], Mapping[str, Tool]], caller: Caller) -> Tool:
-    """Return the dispatcher over what `deferred` returns at the time of the call."""
-    run = partial(_run, deferred, caller)
+def tools_tool(
+    deferred: Callable[[], Mapping[str, Tool]], caller: Caller, known: Collection[str] = ()
+) -> Tool:
+    """Return the dispatcher over what `deferred` returns at the time of the call.
+
+    `known` are the names of all tools that there are or ever were, as they are at that time.
+    """
+    run = partial(_run, deferred, caller, known)
     return define("tools", ToolsArguments, description=load("tools/tools"), access=_access, run=run)
 
 
@@ -51,16 +56,20 @@ def _access(arguments: ToolsArguments, place: Place) -> Access:
 
 
 async def _run(
-    deferred: Callable[[], Mapping[str, Tool]], caller: Caller, arguments: ToolsArguments, ctx: ToolContext
+    deferred: Callable[[], Mapping[str, Tool]],
+    caller: Caller,
+    known: Collection[str],
+    arguments: ToolsArguments,
+    ctx: ToolContext,
 ) -> Outcome:
     specs = {name: tool.spec for name, tool in deferred().items()}
     match arguments.action:
         case "search":
             return _text(_listing(arguments.query, specs))
         case "describe":
-            return _text(_described(_known(arguments.name, specs)))
+            return _text(_described(_known(arguments.name, specs, known)))
         case "call":
-            _known(arguments.name, specs)
+            _known(arguments.name, specs, known)
             result = await caller.call(arguments.name, arguments.arguments or {}, parent=ctx.call_id)
             return Outcome(result.content, result.is_error, result.details, result.artifacts)
 
@@ -69,9 +78,11 @@ def _text(text: str) -> Outcome:
     return Outcome((Text(text=text),))
 
 
-def _known(name: str, specs: Mapping[str, ToolSpec]) -> ToolSpec:
+def _known(name: str, specs: Mapping[str, ToolSpec], known: Collection[str]) -> ToolSpec:
     if name in specs:
         return specs[name]
+    if name in known:
+        raise ToolError(f"tools failed: {name} is not available any more, or is called by itself")
     near = get_close_matches(name, specs, 3, 0.5)
     hint = f"near names: {', '.join(near)}" if near else "search finds the ones there are"
     raise ToolError(f"tools failed: there is no tool {name!r} to reach from here; {hint}")
