@@ -90,7 +90,7 @@ class Change:
 
 def change(path: str, old: bytes | None, new: bytes | None) -> Change:
     """Compare what a file held before with what it holds now; None when there was or is no such file."""
-    lines = _diff(_text(old or b""), _text(new or b""))
+    lines = _diff(old or b"", new or b"")
     added = sum(line.startswith("+") for line in lines)
     removed = sum(line.startswith("-") for line in lines)
     before, after = "/dev/null" if old is None else f"a/{path}", "/dev/null" if new is None else f"b/{path}"
@@ -104,32 +104,35 @@ def change(path: str, old: bytes | None, new: bytes | None) -> Change:
     return Change(path, kind, text, added, removed)
 
 
-def _text(data: bytes) -> str:
-    encoding = encoding_of(data)
-    return data.removeprefix(encoding.mark).decode(encoding.codec, "replace")
-
-
-def _diff(old: str, new: str) -> list[str]:
-    """Return the hunks of a unified diff. Only the lines around what differs are compared."""
+def _diff(old: bytes, new: bytes) -> list[str]:
+    """Return the hunks of a unified diff. Only the lines around what differs are decoded and compared."""
+    old, new = _plain(old), _plain(new)
     first = _same(old, new)
     for _ in range(_CONTEXT + 1):
-        first = old.rfind("\n", 0, max(first - 1, 0)) + 1
+        first = old.rfind(b"\n", 0, max(first - 1, 0)) + 1
     last = _same_end(old, new, min(len(old), len(new)) - first)
-    after = 0  # of what both end with so many characters are compared all the same
+    after = 0  # of what both end with so many bytes are compared all the same
     for _ in range(_CONTEXT + 1):
-        found = old.find("\n", len(old) - last + after)
+        found = old.find(b"\n", len(old) - last + after)
         after = last if found < 0 else found + 1 - (len(old) - last)
     kept = last - after
-    begin = old.count("\n", 0, first)
-    before, now = (_lines(text[first : len(text) - kept]) for text in (old, new))
+    begin = old.count(b"\n", 0, first)
+    before, now = (_lines(data[first : len(data) - kept].decode("utf-8", "replace")) for data in (old, new))
     return [
         _HUNK.sub(lambda head: _moved(head, begin), line) if line.startswith("@@") else line
         for line in list(unified_diff(before, now, n=_CONTEXT))[2:]
     ]
 
 
-def _same(one: str, two: str) -> int:
-    """Count how many characters both begin with."""
+def _plain(data: bytes) -> bytes:
+    """Return a text as UTF-8 without a mark; bytes that are none are left."""
+    encoding = encoding_of(data)
+    text = data.removeprefix(encoding.mark)
+    return text if encoding.width == 1 else text.decode(encoding.codec, "replace").encode()
+
+
+def _same(one: bytes, two: bytes) -> int:
+    """Count how many bytes both begin with."""
     low, high = 0, min(len(one), len(two))
     while low < high:
         middle = (low + high + 1) // 2
@@ -140,8 +143,8 @@ def _same(one: str, two: str) -> int:
     return low
 
 
-def _same_end(one: str, two: str, most: int) -> int:
-    """Count how many characters both end with, and no more than `most`."""
+def _same_end(one: bytes, two: bytes, most: int) -> int:
+    """Count how many bytes both end with, and no more than `most`."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
