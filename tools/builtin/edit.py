@@ -77,7 +77,7 @@ async def _edit(seen: Seen, arguments: EditArguments, ctx: ToolContext) -> Outco
 
 async def _in_time(data: bytes, edits: Sequence[Edit], changed: str | None) -> Made:
     """Make the edits; a miss in a long file takes its time to explain, and nothing else waits for that."""
-    if len(data) <= _AT_ONCE and all(edit.old.encode() in data for edit in edits):
+    if len(data) <= _AT_ONCE and all(re.search(re.escape(edit.old.encode()), data) for edit in edits):
         return _applied(data, edits, changed)
     return await anyio.to_thread.run_sync(_applied, data, edits, changed)
 

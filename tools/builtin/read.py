@@ -10,7 +10,8 @@ from pydantic import Field
 from treadle.prompts import load
 from treadle.sandbox.contract import Access, FileInfo, Files, Place, Version
 from treadle.tools.builtin.changes import Seen
-from treadle.tools.builtin.pages import COUNTED, page
+from treadle.tools.builtin.notebook import shown_cells
+from treadle.tools.builtin.pages import COUNTED, page, page_of
 from treadle.tools.builtin.paths import absolute, explained, find, printable, shown
 from treadle.tools.builtin.text import LOOKED_AT, binary_kind, image_type
 from treadle.tools.contract import Frozen, Inline, Media, Outcome, Text, Tool, ToolContext, ToolError
@@ -60,7 +61,7 @@ async def _read(seen: Seen, arguments: ReadArguments, ctx: ToolContext) -> Outco
         else:
             if kind := binary_kind(start):
                 raise ToolError(f"read failed: {name} is not text: {kind}, {info.size:,} bytes")
-            text = await page(files, info, name, arguments.offset, arguments.limit)
+            text = await _lines(files, info, name, arguments)
             outcome = _text(text)
             if version is not None:
                 seen.show(lines, version, ctx.call_id, text)
@@ -71,6 +72,14 @@ async def _read(seen: Seen, arguments: ReadArguments, ctx: ToolContext) -> Outco
 
 def _text(text: str) -> Outcome:
     return Outcome((Text(text=text),))
+
+
+async def _lines(files: Files, info: FileInfo, name: str, arguments: ReadArguments) -> str:
+    if name.endswith(".ipynb") and info.size <= COUNTED:
+        cells = shown_cells(await files.read(info.path))
+        if cells is not None:
+            return page_of(cells, name, arguments.offset, arguments.limit)
+    return await page(files, info, name, arguments.offset, arguments.limit)
 
 
 async def _listing(files: Files, path: str) -> str:
