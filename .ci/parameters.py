@@ -18,7 +18,9 @@ class _Anywhere:
 
 
 if __name__ == "__main__":
-    made = [tool.made.spec for tool in builtin_tools(Seen(), Jobs(_Anywhere()), None) if isinstance(tool, Later)]
+    made = [
+        tool.made.spec for tool in builtin_tools(Seen(), Jobs(_Anywhere()), None) if isinstance(tool, Later)
+    ]
     found = {spec.name: spec.parameters for spec in made if isinstance(spec, Function)}
     text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
     file = Path(__file__).parents[1] / "tools/builtin/parameters.json"

@@ -80,7 +80,9 @@ def _tree(root: Path) -> None:
     for folder in range(FOLDERS):
         (root / f"d{folder:03}").mkdir()
         for file in range(FILES):
-            text = f"def f{file}():\n    return {folder * FILES + file}\n" + ("# needle\n" if file == 50 else "")
+            text = f"def f{file}():\n    return {folder * FILES + file}\n" + (
+                "# needle\n" if file == 50 else ""
+            )
             (root / f"d{folder:03}" / f"m{file:02}.py").write_text(text, encoding="utf-8")
 
 

@@ -14,9 +14,7 @@ LONG = {"calls": [{"read": {"path": "long.txt"}}]}
 def session(treadle: Treadle) -> str:
     (treadle.workspace / "long.txt").write_text("word " * 2_000, encoding="utf-8")
     treadle.script()
-    ran = treadle.run(
-        steps=[{**LONG, "usage": {}}, {**LONG, "usage": {}}, {"text": "Done.", "usage": {}}]
-    )
+    ran = treadle.run(steps=[{**LONG, "usage": {}}, {**LONG, "usage": {}}, {"text": "Done.", "usage": {}}])
     assert ran.code == 0
     return treadle.sessions[-1].stem
 
