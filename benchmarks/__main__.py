@@ -13,6 +13,7 @@ from benchmarks.decode import section, speeds
 from benchmarks.place import prepared
 from benchmarks.report import in_cells, machine, report
 from benchmarks.rows import ROWS, Row, imports
+from benchmarks.tools import tools
 
 PYTHON = "/usr/bin/python3"
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -28,6 +29,7 @@ def main(runs: int) -> None:
                 sys.stdout.write(f"{in_cells(row)}\n")
                 sys.stdout.flush()
                 rows.append(row)
+        rows += tools(runs)
         circumstances = f"medians of {runs} runs. {machine(place)} Load when it began: {load:.1f}."
         text = report(rows, section(speeds()), imports(place), circumstances)
     RESULTS.write_text(replaced(text, bills()), encoding="utf-8")
