@@ -84,16 +84,17 @@ async def test_a_short_answer_is_shorter_than_saying_so(reads: Reading, root: Pa
 
 
 async def test_long_output_is_in_a_file_that_read_and_grep_take(
-    tools: dict[str, Tool], text: Callable[..., Awaitable[str]], spills: Path
+    tools: dict[str, Tool], text: Callable[..., Awaitable[str]], spills: Path, jobs: Jobs
 ) -> None:
-    assert set(tools) == {tool.spec.name for tool in builtin_tools(Seen(), Jobs(_Nowhere()), None)}
-    shown = await text("shell", command="seq 1 20000; echo needle; seq 1 20000")
-    handle = str(spills / "c1.txt")
-    assert handle in shown
-    assert len(shown) < 33_000
-    assert "needle" not in shown
-    assert "20001\tneedle" in await text("read", path=handle, offset=20_001, limit=1)
-    assert "20001:needle" in await text("grep", pattern="needle", path=handle)
+    async with jobs:
+        assert set(tools) == {tool.spec.name for tool in builtin_tools(Seen(), Jobs(_Nowhere()), None)}
+        shown = await text("shell", command="seq 1 20000; echo needle; seq 1 20000")
+        handle = str(spills / "c1.txt")
+        assert handle in shown
+        assert len(shown) < 33_000
+        assert "needle" not in shown
+        assert "20001\tneedle" in await text("read", path=handle, offset=20_001, limit=1)
+        assert "20001:needle" in await text("grep", pattern="needle", path=handle)
 
 
 class _Nowhere:
