@@ -38,7 +38,7 @@ class Offer:
 
     model: str
     lane: str
-    """How requests travel: live is all there is for now."""
+    """How requests travel, and are billed: `live`, one by one as they are asked."""
     first: int
     """Tokens of the first request of the first job."""
     estimate: Estimate
